@@ -1,0 +1,119 @@
+import type { TransformerSpec } from '../anonymize/transformer.js';
+
+/**
+ * A job after loading: validated, defaults filled in, overlays applied, specs normalized. References stay references
+ * (`env:NAME`, `file:PATH`, `exec:COMMAND`); only a worker resolves them.
+ */
+export interface Job {
+  /** Name: lower-case letters, digits and dashes; part of workflow ids. */
+  readonly job: string;
+  readonly source: SourceSettings;
+  readonly destination: DestinationSettings;
+  /** Reference to 32 bytes, base64. */
+  readonly key: string;
+  /** `job`: the same output every run; `run`: unlinkable between runs. */
+  readonly consistency: 'job' | 'run';
+  /** What becomes of a column that nobody decided on. */
+  readonly unlisted: 'block' | 'keep' | 'null';
+  readonly schedule?: { readonly cron: string; readonly timezone: string };
+  /** Globs over `schema.table`. Default `*.*` without the system schemas. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly rules: readonly Rule[];
+  /** By `schema.table` of the source. */
+  readonly tables: Readonly<Record<string, TableRules>>;
+  /** Domain name → `schema.table.column` members. */
+  readonly domains: Readonly<Record<string, readonly string[]>>;
+  /** Foreign keys that the database does not declare: `{ from: [schema.table.column…], to: [...] }`. */
+  readonly references: readonly VirtualReference[];
+  /** Rows that cannot be written: quarantine up to a limit (rows, or a share of the table 0..1), or fail at the first. */
+  readonly onFailure: { readonly kind: 'fail' } | { readonly kind: 'quarantine'; readonly rows?: number; readonly share?: number };
+  /** When another live run owns a table. */
+  readonly whenBusy: 'refuse' | 'wait';
+  readonly evidence: 'batch' | 'row';
+  /** Rows of a batch, about. Default 50,000. */
+  readonly batchRows: number;
+  /** Partitions in flight at once, over all tables. Default 4. */
+  readonly concurrency: number;
+  readonly validate: { readonly sampleRows: number };
+}
+
+export interface SourceSettings {
+  /** Reference to a connection URL. */
+  readonly url: string;
+  readonly connections: number;
+  readonly snapshot: { readonly maxAgeSeconds: number; readonly maxPauseSeconds: number };
+  /** IANA or PostgreSQL name; required when the source is SQL_ASCII. */
+  readonly encoding?: string;
+}
+
+export interface DestinationSettings {
+  readonly url: string;
+  readonly mode: 'replace' | 'upsert';
+  readonly createSchema: boolean;
+  readonly connections: number;
+  /** Source schema → destination schema. */
+  readonly schemas: Readonly<Record<string, string>>;
+  /** `upsert`: delete rows that the source no longer has. */
+  readonly deleteMissing: boolean;
+}
+
+export interface Rule {
+  readonly name: string;
+  readonly match: {
+    readonly table?: string;
+    readonly column?: string;
+    /** A type name (`text`, `int8`, `date`, …: a `TypeKind`) or a glob over the database's type name. */
+    readonly type?: string;
+  };
+  /** SQL condition over the source row. */
+  readonly when?: string;
+  /** For every matching column, or per column. */
+  readonly apply: Apply;
+  readonly otherwise?: Apply;
+  readonly position: Position;
+}
+
+export type Apply =
+  | { readonly kind: 'all'; readonly spec: TransformerSpec }
+  | { readonly kind: 'columns'; readonly columns: Readonly<Record<string, TransformerSpec>> };
+
+export interface TableRules {
+  readonly where?: string;
+  /** Left out of the run. */
+  readonly skip?: boolean;
+  readonly columns: Readonly<Record<string, ColumnRule>>;
+  /** Destination `schema.table`. */
+  readonly rename?: string;
+  /** Rows whose parent is filtered away: `drop` leaves them out; without it the plan refuses. */
+  readonly orphans?: 'drop';
+  readonly sequence?: 'keep';
+  /** Conflict key of `upsert`. */
+  readonly conflictKey?: readonly string[];
+  readonly position: Position;
+}
+
+export interface ColumnRule {
+  readonly spec: TransformerSpec;
+  readonly position: Position;
+}
+
+export interface VirtualReference {
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  readonly position: Position;
+}
+
+/** Where in the job file something stands; 1-based. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One mistake in a job file. */
+export interface Mistake {
+  readonly position: Position;
+  /** What is wrong, where the nearest valid name is, what to do. */
+  readonly message: string;
+}
