@@ -1,4 +1,5 @@
 import type { ColumnType, Proof, TransformerSpec } from '../anonymize/transformer.js';
+import type { Job, Position } from '../job/types.js';
 import type { DatabaseIdentity, TableName } from './catalog.js';
 
 /**
@@ -25,6 +26,20 @@ export interface Plan {
   readonly ruleSet: string;
   /** Transformer versions and value-list hashes behind `ruleSet`, for naming what differs. */
   readonly versions: Readonly<Record<string, string>>;
+  /** How the run executes, as the job says; pinned with the plan. */
+  readonly execution: ExecutionPlan;
+}
+
+export interface ExecutionPlan {
+  /** Rows of a batch, about. */
+  readonly batchRows: number;
+  /** Partitions in flight at once, over all tables. */
+  readonly concurrency: number;
+  readonly onFailure: Job['onFailure'];
+  readonly evidence: Job['evidence'];
+  readonly whenBusy: Job['whenBusy'];
+  /** Rows that validation re-reads per table. */
+  readonly sampleRows: number;
 }
 
 export interface Finding {
@@ -36,6 +51,8 @@ export interface Finding {
   readonly column?: string;
   /** What is so, why, and the way out. */
   readonly message: string;
+  /** Of the entry in the job file that it is about, if there is one. */
+  readonly position?: Position;
 }
 
 export interface TablePlan {
@@ -43,14 +60,17 @@ export interface TablePlan {
   readonly id: number;
   readonly source: TableName;
   readonly destination: TableName;
+  readonly destinationOid: number;
+  /** Declared partition root in the destination: COPY goes through it, its indexes and foreign keys are its leaves' too. */
+  readonly destinationKind: 'table' | 'partitioned';
   /** Relations to read one after the other: the table (ONLY), or the leaves of a partition root. */
   readonly units: readonly ReadUnit[];
   /** How partitions and batches are bounded. `ctid`: block ranges; such a table restarts whole if the snapshot is lost. */
   readonly key: { readonly kind: 'columns'; readonly columns: readonly string[] } | { readonly kind: 'ctid' };
   /** SQL condition of the job file, with `:run_time` in it. */
   readonly where?: string;
-  /** Rows whose parent does not pass its own `where` are left out (same semi-join, same snapshot): SQL conditions. */
-  readonly semiJoins: readonly string[];
+  /** Rows without a parent that passes all of these are left out (`orphans: drop`), under the same snapshot. */
+  readonly semiJoins: readonly SemiJoin[];
   /** Columns that are written, in the order of COPY on both sides. Generated ones are left out. */
   readonly columns: readonly ColumnPlan[];
   /** `when` conditions of the rules, SQL; evaluated at the source as `(expr) IS TRUE`; columns refer to them by index. */
@@ -67,6 +87,20 @@ export interface TablePlan {
   readonly sequences: readonly SequencePlan[];
 }
 
+/**
+ * A row passes when one of `columns` is NULL (the reference is not checked then), or when a row of `parent` exists
+ * whose `parentColumns` equal `columns` pairwise, for which `where` is true and which passes `semiJoins` itself.
+ */
+export interface SemiJoin {
+  readonly columns: readonly string[];
+  /** In the source. */
+  readonly parent: TableName;
+  readonly parentColumns: readonly string[];
+  /** The parent's `where` in the job file, with `:run_time` in it. */
+  readonly where?: string;
+  readonly semiJoins: readonly SemiJoin[];
+}
+
 export interface ReadUnit extends TableName {
   readonly oid: number;
   readonly pages: number;
@@ -79,7 +113,10 @@ export interface SequencePlan {
   readonly sequence: TableName;
   readonly column: string;
   /** `restart`: at this value (a permuted range's end + 1); `max`: after the largest value loaded; `copy`: the source's. */
-  readonly action: { readonly kind: 'restart'; readonly value: string } | { readonly kind: 'max' } | { readonly kind: 'copy' };
+  readonly action:
+    | { readonly kind: 'restart'; readonly value: string }
+    | { readonly kind: 'max' }
+    | { readonly kind: 'copy' };
 }
 
 export interface ColumnPlan {
@@ -90,7 +127,9 @@ export interface ColumnPlan {
   readonly branches: readonly Branch[];
   /** Name of the domain whose key is used. A column without foreign keys is a domain of its own. */
   readonly domain: string;
-  /** What to feed transformers that read other columns: names in this table. Keyed by `key` or the option's name. */
+  /** What its transformers are compiled for: the narrowest type of the domain's members. */
+  readonly compileType: ColumnType;
+  /** What its transformers read besides: columns of this table by name, and `key` for the table's key columns. */
   readonly needs: readonly string[];
 }
 
