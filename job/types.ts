@@ -90,6 +90,11 @@ export interface TableRules {
   readonly sequence?: 'keep';
   /** Conflict key of `upsert`. */
   readonly conflictKey?: readonly string[];
+  /**
+   * Constraints and unique indexes of the destination, by name (a domain's check by its own name; `partition key`),
+   * that the plan cannot prove and the job leaves to the destination: rows that violate them go to quarantine.
+   */
+  readonly accept?: readonly string[];
   readonly position: Position;
 }
 

@@ -32,7 +32,12 @@ export interface CatalogTable extends TableName {
   /** Plain inheritance parents (`INHERITS`), not partition roots. */
   readonly inherits: readonly TableName[];
   /** Columns of a declared partition key; `expression` when part of it is no plain column. */
-  readonly partitionKey?: { readonly columns: readonly string[]; readonly expression: boolean };
+  readonly partitionKey?: {
+    readonly columns: readonly string[];
+    readonly expression: boolean;
+    /** Every row finds a partition whatever its key: by hash, or a default partition is there. Default false. */
+    readonly takesAny?: boolean;
+  };
   readonly columns: readonly CatalogColumn[];
   readonly indexes: readonly CatalogIndex[];
   readonly foreignKeys: readonly CatalogForeignKey[];
@@ -55,6 +60,8 @@ export interface CatalogLeaf extends TableName {
   readonly rows: number;
   readonly bytes: number;
   readonly pages: number;
+  /** A foreign table: its rows lie outside the database and its snapshot. Default false. */
+  readonly foreign?: boolean;
 }
 
 export interface CatalogColumn {
