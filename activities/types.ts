@@ -2,30 +2,29 @@ import type { RunRef } from '../ledger/types.js';
 
 /*
  * What workflows may call. Inputs and results stand in workflow histories: ids, names and counts only.
- * Two interfaces, one per task queue. Every activity first checks pins, epoch and that the root workflow is open.
+ * Two interfaces, one per task queue. Every activity of a run first checks its pins and that the run is not over.
  */
 
 /** Input of `syncJob`: everything is optional for a person at the Temporal UI. */
 export interface SyncJobInput {
   /** Name of a job in the worker's job folder (`LETHE_JOBS`). */
   job?: string;
-  /** Or the text of a job file, as `lethe sync FILE` sends it. */
+  /** Or the text of a job file, as `lethe sync FILE` sends it: references only, no secret. */
   file?: { name: string; text: string };
-  /** Overlay, `--env`. */
+  /** Name of an overlay under `environments:`, as `--env`. */
   env?: string;
 }
 
 export interface ResolvedRun {
   ref: RunRef;
-  /** Job name for search attributes. */
-  job: string;
+  mode: 'replace' | 'upsert';
 }
 
 export interface PreparedRun {
-  mode: 'replace' | 'upsert';
   tables: PreparedTable[];
-  /** Layers of table ids; every layer may start when the former has ended. `replace` has one layer. */
+  /** Layers of table ids; a layer may start when the former has ended. `replace` has one layer. */
   layers: number[][];
+  /** Partitions in flight at once. */
   concurrency: number;
   /** Plan findings that are warnings, as text. */
   warnings: string[];
@@ -34,65 +33,65 @@ export interface PreparedRun {
 export interface PreparedTable {
   id: number;
   name: string;
+  /** As estimated. */
   rows: number;
-  /** Small: shares an activity with its like. */
+  /** Shares an activity with its like: a round trip costs more than its copy. */
   small: boolean;
 }
 
-export interface Snapshot {
-  generation: number;
-}
-
-/** One or more partitions of one or several small tables: the work of one activity. */
-export interface PartitionWork {
-  partitions: number[];
-}
-
-export interface PartitionResult {
-  rows: number;
-  bytes: number;
-  batches: number;
-  quarantined: number;
-}
-
-export interface TableProgress {
+export interface TableResult {
   id: number;
   rows: number;
   quarantined: number;
 }
 
+export interface PartitionResult {
+  rows: number;
+  bytes: number;
+  quarantined: number;
+}
+
 export interface RunVerdict {
-  state: 'complete' | 'failed';
+  ok: boolean;
   rows: number;
   quarantined: { table: string; count: number; reason: string }[];
   checks: { name: string; ok: boolean; message: string }[];
 }
 
-/** Task queue `lethe-control`: short work, and the snapshot holders. */
+/** How a workflow that a run started stands: `open`, or why it is not. */
+export interface ChildStatus {
+  workflowId: string;
+  status: 'open' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'missing';
+}
+
+/** Task queue `lethe`: short work, the snapshot holders, indexes and checks. */
 export interface ControlActivities {
-  /** Finds and validates the job, gives the run its id. Refuses with the list of known jobs. */
+  /** Finds and validates the job and gives the run its id. Refuses with the list of known jobs. */
   resolveJob(input: SyncJobInput): Promise<ResolvedRun>;
   /** Catalogs, plan, pins, the ledger's run row. Idempotent by run id. */
   prepareRun(ref: RunRef, input: SyncJobInput): Promise<PreparedRun>;
-  /** Holds the source's snapshot until cancelled; publishes it in the ledger; signals the root when it is there. */
+  /** Holds the source's snapshot until cancelled and publishes it in the ledger. */
   holdSnapshot(ref: RunRef, holder: number): Promise<void>;
-  awaitSnapshot(ref: RunRef, after: number): Promise<Snapshot>;
+  /** Waits until a snapshot is published. */
+  awaitSnapshot(ref: RunRef): Promise<void>;
   /** Epochs, restoration of what earlier runs owe, constraints away, tables emptied. */
   openDestination(ref: RunRef): Promise<void>;
-  /** Cuts a table into partitions under the snapshot; idempotent. Returns partition ids that are not done. */
+  /** Cuts a table into partitions under the snapshot, once; returns those that are not done, by id. */
   cutTable(ref: RunRef, table: number): Promise<number[]>;
-  /** What the ledger says is not done of a table (ids); empty when the table is complete. */
-  openPartitions(ref: RunRef, table: number): Promise<number[]>;
-  /** Indexes and unique constraints back, duplicates to quarantine. */
-  settleTable(ref: RunRef, table: number): Promise<TableProgress>;
+  /** Indexes and unique constraints back, duplicates to quarantine; returns the tables' counts. */
+  settleTables(ref: RunRef, tables: number[]): Promise<TableResult[]>;
   /** Foreign keys back, orphans to quarantine; sequences, materialized views. */
-  settleReferences(ref: RunRef): Promise<TableProgress[]>;
+  settleReferences(ref: RunRef): Promise<void>;
   validateRun(ref: RunRef): Promise<RunVerdict>;
-  /** Ends the run in the ledger, signed. `cancelled` also puts back what was taken away. */
-  finishRun(ref: RunRef, state: 'complete' | 'failed' | 'cancelled', error?: string): Promise<void>;
+  /** Puts back whatever is still away and ends the run in the ledger, signed. Idempotent. */
+  finishRun(ref: RunRef, end: { state: 'complete' | 'failed' | 'cancelled'; error?: string; message?: string }): Promise<void>;
+  /** How the run's own workflows stand; their parents may have continued as new, so they are asked for by id. */
+  childStatus(workflowIds: string[]): Promise<ChildStatus[]>;
 }
 
-/** Task queue `lethe-data`: partitions, in the thread pool. */
+/** Task queue `lethe-data`: rows, in the thread pool. */
 export interface DataActivities {
-  anonymizePartition(ref: RunRef, work: PartitionWork): Promise<PartitionResult>;
+  anonymizePartition(ref: RunRef, partition: number): Promise<PartitionResult>;
+  /** Several small tables, one after the other over the same two connections: cut and loaded. */
+  anonymizeTables(ref: RunRef, tables: number[]): Promise<PartitionResult>;
 }

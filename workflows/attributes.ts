@@ -1,0 +1,8 @@
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+
+/** Search attributes of every run; a worker registers them where it may. */
+export const JOB_ATTRIBUTE = defineSearchAttributeKey('LetheJob', SearchAttributeType.KEYWORD);
+export const RUN_ATTRIBUTE = defineSearchAttributeKey('LetheRun', SearchAttributeType.KEYWORD);
+export const MODE_ATTRIBUTE = defineSearchAttributeKey('LetheMode', SearchAttributeType.KEYWORD);
+
+export const SEARCH_ATTRIBUTES = [JOB_ATTRIBUTE, RUN_ATTRIBUTE, MODE_ATTRIBUTE] as const;

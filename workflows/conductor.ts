@@ -1,0 +1,281 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  ChildWorkflowCancellationType,
+  CancellationScope,
+  condition,
+  ContinueAsNew,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  setCurrentDetails,
+  sleep,
+  startChild,
+  WorkflowIdReusePolicy,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { PreparedRun, ResolvedRun, SyncJobInput } from '../activities/types.js';
+import { type Group, groupsOf, share } from './groups.js';
+import { type GroupReport, type Progress, type TableState, windowSignal } from './messages.js';
+import { control } from './options.js';
+import { progressTable } from './progressTable.js';
+import type { holdSnapshot } from './holdSnapshot.js';
+import type { syncJob } from './syncJob.js';
+import type { syncTable } from './syncTable.js';
+
+/** What a run hands itself over continue-as-new. */
+export interface Carried {
+  readonly resolved: ResolvedRun;
+  readonly prepared: PreparedRun;
+  readonly tables: readonly TableState[];
+  readonly concurrency: number;
+  readonly paused: boolean;
+  /** Index of the layer under way. */
+  readonly layer: number;
+  /** Names of groups that run. */
+  readonly running: readonly string[];
+  /** Names of groups of this layer that are done. */
+  readonly done: readonly string[];
+}
+
+/** Two: the snapshot survives the loss of either. */
+const SNAPSHOT_HOLDERS = 2;
+/** A table's workflow that nobody hears of for so long is looked up: it may have been terminated. */
+const SILENCE = '60 s';
+
+/** Leads the tables of one run through their workflows. Children outlive continue-as-new, so they are known by id. */
+export class Conductor {
+  continuing = false;
+  private phase: Progress['phase'] = 'loading';
+  private paused: boolean;
+  private concurrency: number;
+  private layer: number;
+  private readonly groups: Group[][];
+  private readonly tables: Map<number, TableState>;
+  private readonly running: Set<string>;
+  private readonly done: Set<string>;
+  private failure: { type: string; message: string } | undefined;
+  private reports = 0;
+
+  constructor(
+    private readonly resolved: ResolvedRun,
+    private readonly prepared: PreparedRun,
+    private readonly input: SyncJobInput & { historyLimit?: number },
+    paused: boolean,
+    carried?: Carried,
+  ) {
+    this.groups = groupsOf(prepared);
+    this.paused = carried?.paused ?? paused;
+    this.concurrency = carried?.concurrency ?? prepared.concurrency;
+    this.layer = carried?.layer ?? 0;
+    this.running = new Set(carried?.running);
+    this.done = new Set(carried?.done);
+    const tables = carried?.tables ?? prepared.tables.map(({ id, name, rows }) => waiting(id, name, rows));
+    this.tables = new Map(tables.map((table) => [table.id, table]));
+    this.show();
+  }
+
+  progress(): Progress {
+    return {
+      run: this.resolved.ref.run,
+      job: this.resolved.ref.job,
+      phase: this.phase,
+      paused: this.paused,
+      concurrency: this.concurrency,
+      tables: [...this.tables.values()],
+      warnings: this.prepared.warnings,
+    };
+  }
+
+  enter(phase: Progress['phase']): void {
+    this.phase = phase;
+    this.show();
+  }
+
+  async pause(paused: boolean): Promise<void> {
+    this.paused = paused;
+    this.show();
+    await this.tellWindows();
+  }
+
+  async setConcurrency(partitions: number): Promise<number> {
+    this.concurrency = partitions;
+    this.show();
+    await this.tellWindows();
+    return partitions;
+  }
+
+  /** A report of a group's workflow. */
+  take(report: GroupReport): void {
+    this.reports += 1;
+    for (const { id, ...table } of report.tables) {
+      this.tables.set(id, { ...this.tables.get(id)!, ...table });
+    }
+    const name = report.group.slice(this.workflowId('').length);
+    if (report.ended && this.running.delete(name)) {
+      this.done.add(name);
+      if (!report.ended.ok) this.failure ??= { type: report.ended.type, message: report.ended.message };
+    }
+    this.show();
+  }
+
+  async holdSnapshot(): Promise<void> {
+    const { ref } = this.resolved;
+    await this.start<typeof holdSnapshot>('holdSnapshot', 'snapshot', { ref, holders: SNAPSHOT_HOLDERS }, 'snapshot');
+    await control.awaitSnapshot(ref);
+  }
+
+  async releaseSnapshot(): Promise<void> {
+    await this.cancel('snapshot');
+  }
+
+  /** Loads all tables, layer by layer. Throws the first failure after the others were told to stop. */
+  async loadTables(): Promise<void> {
+    for (; this.layer < this.groups.length; this.layer += 1) {
+      await this.loadLayer(this.groups[this.layer]!);
+      this.done.clear();
+    }
+  }
+
+  private async loadLayer(groups: Group[]): Promise<void> {
+    const waiting = groups.filter(({ name }) => !this.done.has(name) && !this.running.has(name));
+    while (waiting.length > 0 || this.running.size > 0) {
+      if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
+      await this.continueAsNewWhenFull();
+      if (waiting.length > 0 && this.running.size < this.concurrency && !this.paused) {
+        await this.startGroup(waiting.shift()!);
+        continue;
+      }
+      const seen = this.reports;
+      const heard = await condition(
+        () => this.reports > seen || (waiting.length > 0 && !this.paused && this.running.size < this.concurrency),
+        SILENCE,
+      );
+      if (!heard) await this.lookUp();
+    }
+    if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
+  }
+
+  /** Cancels what runs and waits until it has ended, so that nothing writes while the destination is put back. */
+  async stopTables(): Promise<void> {
+    const ids = [...this.running].map((name) => this.workflowId(name));
+    for (const name of this.running) await this.cancel(name);
+    for (let wait = 100; ids.length > 0; wait = Math.min(wait * 2, 5_000)) {
+      const statuses = await control.childStatus(ids);
+      if (statuses.every(({ status }) => status !== 'open')) break;
+      await sleep(wait);
+    }
+    this.running.clear();
+  }
+
+  /** True for the "error" by which a workflow continues as new. */
+  isContinuing(error: unknown): boolean {
+    this.continuing = error instanceof ContinueAsNew;
+    return this.continuing;
+  }
+
+  private async startGroup(group: Group): Promise<void> {
+    this.running.add(group.name);
+    await this.start<typeof syncTable>(
+      'syncTable',
+      group.name,
+      {
+        ref: this.resolved.ref,
+        root: workflowInfo().workflowId,
+        tables: group.tables.map(({ id }) => id),
+        names: group.tables.map(({ name }) => name),
+        small: group.small,
+        window: share(this.concurrency, this.running.size),
+        historyLimit: this.input.historyLimit,
+      },
+      group.tables.length === 1 ? group.name : `${group.tables.length} small tables`,
+    );
+    await this.tellWindows();
+  }
+
+  private async start<W extends (input: never) => Promise<unknown>>(
+    type: string,
+    name: string,
+    input: Parameters<W>[0],
+    staticSummary: string,
+  ): Promise<void> {
+    try {
+      await startChild(type, {
+        workflowId: this.workflowId(name),
+        args: [input],
+        staticSummary,
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        cancellationType: ChildWorkflowCancellationType.ABANDON,
+        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
+      });
+    } catch (error) {
+      // After a reset of the root its children still run: they are the ones that are wanted.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+  }
+
+  /** Deterministic, so that a person finds a table's workflow from its run and the other way round. */
+  private workflowId(name: string): string {
+    return `sync:${this.resolved.ref.job}:${this.resolved.ref.run}/${name}`;
+  }
+
+  private async cancel(name: string): Promise<void> {
+    try {
+      await getExternalWorkflowHandle(this.workflowId(name)).cancel();
+    } catch {
+      // It is closed already.
+    }
+  }
+
+  private async tellWindows(): Promise<void> {
+    const window = this.paused ? 0 : share(this.concurrency, this.running.size);
+    for (const name of [...this.running]) {
+      try {
+        await getExternalWorkflowHandle(this.workflowId(name)).signal(windowSignal, window);
+      } catch {
+        // It ended meanwhile; its report says how.
+      }
+    }
+  }
+
+  /** Finds out about workflows that ended without a word: terminated, or timed out. */
+  private async lookUp(): Promise<void> {
+    const statuses = await control.childStatus([...this.running].map((name) => this.workflowId(name)));
+    for (const { workflowId, status } of statuses) {
+      if (status === 'open') continue;
+      const name = workflowId.slice(this.workflowId('').length);
+      if (!this.running.delete(name)) continue;
+      if (status === 'completed') this.done.add(name);
+      else this.failure ??= { type: 'RunEnded', message: `The workflow of ${name} was ${status}. Start the run again.` };
+    }
+  }
+
+  private async continueAsNewWhenFull(): Promise<void> {
+    const info = workflowInfo();
+    const full = info.continueAsNewSuggested || info.historyLength > (this.input.historyLimit ?? Number.POSITIVE_INFINITY);
+    if (!full || CancellationScope.current().consideredCancelled) return;
+    await condition(allHandlersFinished);
+    await continueAsNew<typeof syncJob>({
+      ...this.input,
+      carried: {
+        resolved: this.resolved,
+        prepared: this.prepared,
+        tables: [...this.tables.values()],
+        concurrency: this.concurrency,
+        paused: this.paused,
+        layer: this.layer,
+        running: [...this.running],
+        done: [...this.done],
+      },
+    });
+  }
+
+  private show(): void {
+    setCurrentDetails(progressTable(this.progress()));
+  }
+}
+
+function waiting(id: number, name: string, expected: number): TableState {
+  return { id, name, expected, rows: 0, quarantined: 0, state: 'waiting' };
+}

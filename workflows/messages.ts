@@ -1,0 +1,45 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+
+/** What `lethe show`, the CLI's progress and the Temporal UI read of a run while it goes on. */
+export interface Progress {
+  readonly run: string;
+  readonly job: string;
+  readonly phase: 'planning' | 'loading' | 'settling' | 'validating' | 'ended';
+  readonly paused: boolean;
+  readonly concurrency: number;
+  readonly tables: readonly TableState[];
+  readonly warnings: readonly string[];
+}
+
+export interface TableState {
+  readonly id: number;
+  readonly name: string;
+  /** As estimated by the plan. */
+  readonly expected: number;
+  readonly rows: number;
+  readonly quarantined: number;
+  readonly state: 'waiting' | 'loading' | 'settling' | 'done' | 'failed';
+}
+
+/** What a table's workflow tells the run's root, by workflow id. */
+export interface TableReport {
+  readonly id: number;
+  readonly rows: number;
+  readonly quarantined: number;
+  readonly state: TableState['state'];
+}
+
+export interface GroupReport {
+  /** Workflow id of the group. */
+  readonly group: string;
+  readonly tables: readonly TableReport[];
+  readonly ended?: { readonly ok: true } | { readonly ok: false; readonly type: string; readonly message: string };
+}
+
+export const progressQuery = defineQuery<Progress>('progress');
+export const pauseSignal = defineSignal('pause');
+export const resumeSignal = defineSignal('resume');
+export const reportSignal = defineSignal<[GroupReport]>('report');
+/** To a table's workflow: how many partitions it may have in flight; 0 pauses it. */
+export const windowSignal = defineSignal<[number]>('window');
+export const concurrencyUpdate = defineUpdate<number, [{ partitions: number }]>('setConcurrency');

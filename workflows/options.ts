@@ -1,0 +1,53 @@
+import type { RetryPolicy } from '@temporalio/common';
+import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { ControlActivities, DataActivities } from '../activities/types.js';
+import { NON_RETRYABLE } from '../errors/errors.js';
+
+/** Task queue of workflows and of short activities: what a person starts `syncJob` on. */
+export const CONTROL_QUEUE = 'lethe';
+
+/** Task queue of the activities that move rows, beside a control queue. Its slots are the threads of a worker's pool. */
+export function dataQueue(controlQueue: string): string {
+  return `${controlQueue}-data`;
+}
+
+/** A partition activity that is silent for longer is given to another worker. Seconds. */
+export const PARTITION_HEARTBEAT_S = 20;
+/** The same for a snapshot holder: shorter, since a lost snapshot costs more the later it is noticed. Seconds. */
+export const HOLDER_HEARTBEAT_S = 15;
+
+/** An attempt every half minute at most, for about a quarter of an hour: a restart is survived, a mistake is told. */
+const retry: RetryPolicy = {
+  initialInterval: '500 ms',
+  backoffCoefficient: 2,
+  maximumInterval: '30 s',
+  maximumAttempts: 30,
+  nonRetryableErrorTypes: [...NON_RETRYABLE],
+};
+
+/** Activities that end within minutes: catalogs, the ledger. */
+export const control = proxyActivities<ControlActivities>({ startToCloseTimeout: '10 min', retry });
+
+/** Activities whose length grows with the data: indexes, foreign keys, validation. They heartbeat. */
+export const longControl = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '24 h',
+  heartbeatTimeout: `${PARTITION_HEARTBEAT_S} s`,
+  retry,
+});
+
+/** The snapshot holders: retried for as long as the run lasts. */
+export const holding = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '30 d',
+  heartbeatTimeout: `${HOLDER_HEARTBEAT_S} s`,
+  retry: { ...retry, maximumInterval: '5 s', maximumAttempts: Number.POSITIVE_INFINITY },
+});
+
+/** Activities that move rows. Created per workflow, since their queue follows the workflow's own. */
+export function data() {
+  return proxyActivities<DataActivities>({
+    taskQueue: dataQueue(workflowInfo().taskQueue),
+    startToCloseTimeout: '24 h',
+    heartbeatTimeout: `${PARTITION_HEARTBEAT_S} s`,
+    retry,
+  });
+}

@@ -1,0 +1,132 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { RunVerdict, SyncJobInput } from '../activities/types.js';
+import { describeFailure } from './failures.js';
+import { checkInput } from './input.js';
+import { concurrencyUpdate, pauseSignal, progressQuery, reportSignal, resumeSignal } from './messages.js';
+import { control, longControl } from './options.js';
+import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
+import { Conductor, type Carried } from './conductor.js';
+
+/** Input of `syncJob`, with what it hands itself over continue-as-new. */
+export interface SyncJobWorkflowInput extends SyncJobInput {
+  /** Set by the workflow itself. */
+  carried?: Carried;
+  /** Continue as new after so many history events; for tests. */
+  historyLimit?: number;
+}
+
+export interface SyncResult {
+  run: string;
+  job: string;
+  verdict: RunVerdict;
+}
+
+/**
+ * One run of a job: plans, loads every table through a `syncTable` of its own, settles, validates. Fails with a typed
+ * error unless every row arrived and every check passed; whatever the end, nothing that was taken away stays away.
+ */
+export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult> {
+  const { carried, historyLimit, ...job } = checkInput(input);
+  // Buffered signals reach their handlers as soon as these are set, so the conductor of a later leg is there before.
+  let conductor = carried && new Conductor(carried.resolved, carried.prepared, { ...job, historyLimit }, false, carried);
+  let paused = false;
+  setHandler(progressQuery, () => conductor?.progress() ?? planning(job), {
+    description: 'Tables, rows and phase of the run.',
+  });
+  const pause = (on: boolean) => {
+    paused = on;
+    return conductor?.pause(on);
+  };
+  setHandler(pauseSignal, () => pause(true), {
+    description: 'Starts no new partition until resumed. Those under way finish.',
+  });
+  setHandler(resumeSignal, () => pause(false), { description: 'Goes on after a pause.' });
+  setHandler(reportSignal, (report) => conductor?.take(report), {
+    description: 'Sent by the workflows of the tables.',
+  });
+  setHandler(concurrencyUpdate, ({ partitions }) => conductor!.setConcurrency(partitions), {
+    description: 'Changes how many partitions are in flight at once, over all tables: {"partitions": 8}.',
+    validator: ({ partitions }) => {
+      if (!conductor) throw ApplicationFailure.nonRetryable('The run is still being planned.', 'JobInvalid');
+      if (!Number.isInteger(partitions) || partitions < 1 || partitions > 1000) {
+        throw ApplicationFailure.nonRetryable('"partitions" must be a whole number from 1 to 1000.', 'JobInvalid');
+      }
+    },
+  });
+
+  const resolved = carried?.resolved ?? (await control.resolveJob(job));
+  const { ref } = resolved;
+  upsertSearchAttributes([
+    { key: JOB_ATTRIBUTE, value: ref.job },
+    { key: RUN_ATTRIBUTE, value: ref.run },
+    { key: MODE_ATTRIBUTE, value: resolved.mode },
+  ]);
+  try {
+    if (!conductor) {
+      const prepared = await control.prepareRun(ref, job);
+      conductor = new Conductor(resolved, prepared, { ...job, historyLimit }, paused);
+      await conductor.holdSnapshot();
+      await longControl.openDestination(ref);
+    }
+    await conductor.loadTables();
+    conductor.enter('settling');
+    await longControl.settleReferences(ref);
+    conductor.enter('validating');
+    const verdict = await longControl.validateRun(ref);
+    refuse(verdict);
+    await longControl.finishRun(ref, { state: 'complete' });
+    return { run: ref.run, job: ref.job, verdict };
+  } catch (error) {
+    if (conductor?.isContinuing(error)) throw error;
+    await CancellationScope.nonCancellable(async () => {
+      await conductor?.stopTables();
+      const { type, message } = describeFailure(error);
+      const state = isCancellation(error) ? 'cancelled' : 'failed';
+      await longControl.finishRun(ref, { state, error: type, message });
+    });
+    if (isCancellation(error)) throw error;
+    const { type, message } = describeFailure(error);
+    throw ApplicationFailure.nonRetryable(message, type);
+  } finally {
+    if (!conductor?.continuing) {
+      await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
+      conductor?.enter('ended');
+    }
+  }
+}
+
+function refuse(verdict: RunVerdict): void {
+  const failed = verdict.checks.filter((check) => !check.ok);
+  if (failed.length > 0) {
+    throw ApplicationFailure.nonRetryable(
+      `Validation failed: ${failed.map((check) => check.message).join('; ')}.`,
+      'ValidationFailed',
+    );
+  }
+  if (verdict.quarantined.length > 0) {
+    const lines = verdict.quarantined.map(({ table, count, reason }) => `${table}: ${count} × ${reason}`);
+    throw ApplicationFailure.nonRetryable(
+      `Rows are in quarantine, all others are loaded. ${lines.join('; ')}. Mend the cause (the data at the source, or the job file) and sync again.`,
+      'RowsQuarantined',
+    );
+  }
+}
+
+function planning(job: SyncJobInput) {
+  return {
+    run: workflowInfo().workflowId,
+    job: job.job ?? job.file?.name ?? '',
+    phase: 'planning' as const,
+    paused: false,
+    concurrency: 0,
+    tables: [],
+    warnings: [],
+  };
+}

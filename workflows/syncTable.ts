@@ -1,0 +1,145 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { PartitionResult } from '../activities/types.js';
+import type { RunRef } from '../ledger/types.js';
+import { describeFailure } from './failures.js';
+import { type GroupReport, reportSignal, type TableReport, windowSignal } from './messages.js';
+import { control, data, longControl } from './options.js';
+
+/** Input of `syncTable`: one large table, or several small ones that share an activity. */
+export interface SyncTableInput {
+  ref: RunRef;
+  /** Workflow id of the run's root, which gets the reports. */
+  root: string;
+  tables: number[];
+  /** Table names, for people. */
+  names: string[];
+  small: boolean;
+  /** Partitions in flight at once. 0: paused. */
+  window: number;
+  /** Continue as new after so many history events; default: when the server suggests it. */
+  historyLimit?: number;
+  /** Carried over a continue-as-new. */
+  carried?: { rows: number; quarantined: number };
+}
+
+/**
+ * Loads and settles its tables. A large table goes partition by partition in a sliding window; which partitions are
+ * left to do is asked of the ledger, so that a new attempt, or the next leg after continue-as-new, does only those.
+ */
+export async function syncTable(input: SyncTableInput): Promise<void> {
+  const report = reporter(input);
+  let window = input.window;
+  setHandler(windowSignal, (next) => void (window = next), {
+    description: 'Sets how many partitions may be in flight at once; 0 pauses. Sent by the run.',
+  });
+  setCurrentDetails(input.names.map((name) => `- ${name}`).join('\n'));
+  try {
+    await condition(() => window > 0);
+    await report('loading');
+    if (input.small) {
+      await data().anonymizeTables.executeWithOptions({ summary: summaryOf(input.names) }, [input.ref, input.tables]);
+    } else {
+      await loadPartitions(input, () => window, report);
+    }
+    await report('settling');
+    const settled = await longControl.settleTables.executeWithOptions({ summary: summaryOf(input.names) }, [
+      input.ref,
+      input.tables,
+    ]);
+    await report('done', { tables: settled.map((table) => ({ ...table, state: 'done' })), ended: { ok: true } });
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const failure = describeFailure(error);
+    await report('failed', { ended: { ok: false, ...failure } });
+    throw ApplicationFailure.nonRetryable(failure.message, failure.type);
+  }
+}
+
+type Report = (state: TableReport['state'], more?: Partial<GroupReport>) => Promise<void>;
+
+async function loadPartitions(input: SyncTableInput, window: () => number, report: Report): Promise<void> {
+  const [table] = input.tables as [number];
+  const load = data().anonymizePartition;
+  const totals = { rows: input.carried?.rows ?? 0, quarantined: input.carried?.quarantined ?? 0 };
+  const queue = await control.cutTable.executeWithOptions({ summary: `cut ${input.names[0]}` }, [input.ref, table]);
+  const all = queue.length;
+  let active = 0;
+  let finished = 0;
+  let reported = 0;
+  let failure: unknown;
+
+  const scope = new CancellationScope();
+  const launch = (partition: number) => {
+    active += 1;
+    const summary = `${input.names[0]} · partition ${partition}`;
+    void scope
+      .run(() => load.executeWithOptions({ summary }, [input.ref, partition]))
+      .then((result: PartitionResult) => {
+        totals.rows += result.rows;
+        totals.quarantined += result.quarantined;
+      })
+      .catch((error) => {
+        failure ??= error;
+      })
+      .finally(() => {
+        active -= 1;
+        finished += 1;
+      });
+  };
+  const draining = () => failure !== undefined || historyFull(input);
+  while (queue.length > 0 || active > 0) {
+    while (queue.length > 0 && active < window() && !draining()) launch(queue.shift()!);
+    if (failure !== undefined) scope.cancel();
+    if (active === 0 && draining()) break;
+    const seen = finished;
+    await condition(() => finished > seen || (!draining() && queue.length > 0 && active < window()));
+    if (finished - reported >= Math.max(1, all / 20)) {
+      reported = finished;
+      await report('loading', { tables: [{ id: table, ...totals, state: 'loading' }] });
+    }
+  }
+  if (failure !== undefined) throw failure;
+  if (queue.length > 0) {
+    await continueAsNew<typeof syncTable>({ ...input, window: window(), carried: totals });
+  }
+}
+
+function historyFull(input: SyncTableInput): boolean {
+  const info = workflowInfo();
+  return info.continueAsNewSuggested || info.historyLength > (input.historyLimit ?? Number.POSITIVE_INFINITY);
+}
+
+/** Tells the root by workflow id, without a run id: the root may have continued as new, or be gone. */
+function reporter(input: SyncTableInput): Report {
+  const group = workflowInfo().workflowId;
+  const root = getExternalWorkflowHandle(input.root);
+  return async (state, more) => {
+    const tables = input.tables.map((id) => ({
+      id,
+      rows: input.carried?.rows ?? 0,
+      quarantined: input.carried?.quarantined ?? 0,
+      state,
+    }));
+    try {
+      await root.signal(reportSignal, { group, tables, ...more });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      // The root is closed: the activities notice it themselves and end the run.
+    }
+  };
+}
+
+function summaryOf(names: string[]): string {
+  const text = names.join(', ');
+  return text.length <= 120 ? text : `${text.slice(0, 100)}… (${names.length} tables)`;
+}
