@@ -27,7 +27,9 @@ export interface Job {
   /** Foreign keys that the database does not declare: `{ from: [schema.table.column…], to: [...] }`. */
   readonly references: readonly VirtualReference[];
   /** Rows that cannot be written: quarantine up to a limit (rows, or a share of the table 0..1), or fail at the first. */
-  readonly onFailure: { readonly kind: 'fail' } | { readonly kind: 'quarantine'; readonly rows?: number; readonly share?: number };
+  readonly onFailure:
+    | { readonly kind: 'fail' }
+    | { readonly kind: 'quarantine'; readonly rows?: number; readonly share?: number };
   /** When another live run owns a table. */
   readonly whenBusy: 'refuse' | 'wait';
   readonly evidence: 'batch' | 'row';
