@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+/** A tier of tests: a folder, what it may take, and whether it uses servers. Tiers run one after the other. */
+function tier(name: string, order: number, timeout: number, servers: boolean) {
+  return {
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      globalSetup: servers ? ['test/harness/setup.ts'] : [],
+      testTimeout: timeout,
+      hookTimeout: Math.max(timeout, 120_000),
+      sequence: { groupOrder: order },
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    reporters: ['default', './test/harness/reporter.ts'],
+    projects: [
+      tier('pure', 0, 30_000, false),
+      tier('engine', 1, 60_000, true),
+      tier('durable', 2, 240_000, true),
+      tier('whole', 3, 300_000, true),
+    ],
+  },
+});
