@@ -32,6 +32,8 @@ export const ERROR_TYPES = {
   SourceChanged: 'never',
   /** The snapshot that the run reads under is gone. */
   SnapshotLost: 'backoff',
+  /** The run lasted longer than the snapshot may be held. */
+  SnapshotExpired: 'never',
   /** More rows were refused than the job allows. */
   QuarantineLimit: 'never',
   /** The run is complete but some rows are in quarantine. */

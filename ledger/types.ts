@@ -33,6 +33,10 @@ export interface Pins {
   /** First 8 bytes, hex, of HKDF(job key, `lethe/1/check`). */
   readonly keyCheck: string;
   readonly plan: Plan;
+  /** Where rows come from: a reference, and the encoding that a SQL_ASCII source was declared to have. */
+  readonly source: { readonly url: string; readonly encoding?: string };
+  /** How long the source's snapshot may be held. Seconds. */
+  readonly snapshot: { readonly maxAgeSeconds: number; readonly maxPauseSeconds: number };
   /** The job file's text that the run started with, overlays applied: references, no secrets. */
   readonly jobText: string;
   /** ISO 8601, UTC; what `:run_time` stands for. */
@@ -42,12 +46,14 @@ export interface Pins {
 export interface RunRow {
   readonly run: string;
   readonly job: string;
+  readonly mode: 'replace' | 'upsert';
   readonly state: RunState;
-  readonly pins: Pins;
   readonly namespace: string;
   readonly workflowId: string;
   readonly startedAt: string;
   readonly seenAt: string;
+  /** Seconds since `seenAt`, by the database's clock. */
+  readonly silentSeconds: number;
   readonly endedAt?: string;
   /** Summary written at the end: counts, checks, error. No values. */
   readonly report?: unknown;

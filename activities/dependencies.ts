@@ -1,0 +1,18 @@
+import type { PartitionResult } from './types.js';
+import type { PartitionTask } from '../postgres/load/task.js';
+
+/** How a workflow stands, seen from an activity. `unknown`: its cluster cannot be asked. */
+export type WorkflowStatus = 'open' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'missing' | 'unknown';
+
+/** What activities get from the worker that runs them. */
+export interface Dependencies {
+  /** Folder with job files, for runs that are started by a job's name. */
+  readonly jobsFolder?: string;
+  readonly namespace: string;
+  /** Asks Temporal about a workflow; of another namespace or cluster the answer may be `unknown`. */
+  workflowStatus(workflowId: string, namespace?: string): Promise<WorkflowStatus>;
+  /** Turns a reference (`env:`, `file:`, `exec:`) into its value. */
+  resolve(reference: string): Promise<string>;
+  /** Runs partitions in a thread of the pool; `progress` is called after chunks and batches. */
+  load(task: PartitionTask, progress: () => void, signal: AbortSignal): Promise<PartitionResult>;
+}

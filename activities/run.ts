@@ -1,0 +1,135 @@
+import { activityInfo, Context, heartbeat } from '@temporalio/activity';
+import { jobKeys, type JobKeys, parseJobKey } from '../anonymize/keys.js';
+import { LetheError } from '../errors/errors.js';
+import { isOpen } from '../ledger/states.js';
+import type { Pins, RunRef, RunRow } from '../ledger/types.js';
+import { readPins, readRun, touchRun } from '../postgres/ledger/runs.js';
+import { openSession, type Session } from '../postgres/session.js';
+import type { Dependencies } from './dependencies.js';
+import { toFailure } from './failure.js';
+import { checkPins } from './pins.js';
+
+/** A run as an activity works on it: its ledger open, its pins checked. */
+export interface OpenRun {
+  readonly ref: RunRef;
+  readonly row: RunRow;
+  readonly pins: Pins;
+  readonly keys: JobKeys;
+  /** To the destination, where the ledger is. */
+  readonly session: Session;
+  readonly destinationUrl: string;
+  readonly signal: AbortSignal;
+}
+
+/** The root of a run is looked up this often: Terminate tells nobody. Milliseconds. */
+const ROOT_CHECK_MS = 30_000;
+
+/** Pins never change, and a plan can be large: kept per run, for the last few runs. */
+const pinsOfRuns = new Map<string, Pins>();
+const PINS_KEPT = 8;
+
+/**
+ * Opens the ledger of a run for the length of `body`: resolves the references, checks that this worker has what the
+ * run pinned, that the run is not over and that its root workflow is open; repeats the last while `body` goes on.
+ * `ended: true` lets a run be worked on whose root is closing.
+ */
+export async function withRun<T>(
+  deps: Dependencies,
+  ref: RunRef,
+  body: (run: OpenRun) => Promise<T>,
+  options: { ended?: boolean } = {},
+): Promise<T> {
+  const watch = new RootWatch(deps);
+  try {
+    const [destinationUrl, keyText] = await Promise.all([deps.resolve(ref.destination), deps.resolve(ref.key)]);
+    const signal = AbortSignal.any([Context.current().cancellationSignal, watch.signal]);
+    const session = await openSession({
+      url: destinationUrl,
+      role: 'destination',
+      applicationName: `lethe:${ref.run}/c/${activityInfo().attempt}`,
+      signal,
+    });
+    try {
+      const row = await readRun(session, ref.run);
+      const pins = await pinsOf(session, ref.run);
+      const keys = jobKeys(parseJobKey(keyText), pins.plan.consistency === 'run' ? ref.run : undefined);
+      await checkPins(session, pins, keys);
+      if (!options.ended) {
+        refuseOver(row);
+        await watch.start(row);
+        await touchRun(session, ref.run);
+      }
+      return await body({ ref, row, pins, keys, session, destinationUrl, signal });
+    } finally {
+      await session.close();
+    }
+  } catch (error) {
+    throw toFailure(watch.failure ?? error);
+  } finally {
+    watch.stop();
+  }
+}
+
+/** Heartbeats while `body` runs, for work whose progress only the server knows (an index build, a count). */
+export async function beating<T>(body: () => Promise<T>): Promise<T> {
+  heartbeat();
+  const timer = setInterval(heartbeat, 4_000);
+  try {
+    return await body();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function pinsOf(session: Session, run: string): Promise<Pins> {
+  const known = pinsOfRuns.get(run);
+  if (known) return known;
+  const pins = await readPins(session, run);
+  pinsOfRuns.set(run, pins);
+  for (const oldest of pinsOfRuns.keys()) {
+    if (pinsOfRuns.size <= PINS_KEPT) break;
+    pinsOfRuns.delete(oldest);
+  }
+  return pins;
+}
+
+function refuseOver(row: RunRow): void {
+  if (row.state === 'superseded') {
+    throw new LetheError('RunSuperseded', `Run ${row.run} was superseded by a later run of the same tables; it writes no more.`);
+  }
+  if (!isOpen(row.state)) throw new LetheError('RunEnded', `Run ${row.run} is ${row.state} already.`);
+}
+
+/** Ends an activity whose run was terminated, at its start or within `ROOT_CHECK_MS`. */
+class RootWatch {
+  failure: LetheError | undefined;
+  private readonly controller = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly deps: Dependencies) {}
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  async start(row: RunRow): Promise<void> {
+    await this.check(row);
+    if (this.failure) throw this.failure;
+    this.timer = setInterval(() => void this.check(row), ROOT_CHECK_MS);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private async check(row: RunRow): Promise<void> {
+    const status = await this.deps.workflowStatus(row.workflowId, row.namespace).catch(() => 'unknown' as const);
+    if (status === 'open' || status === 'unknown') return;
+    this.failure = new LetheError(
+      'RunEnded',
+      `The workflow of run ${row.run} is ${status}: nothing more is written. A new run, or \`lethe restore\`, puts back what it took away.`,
+    );
+    this.controller.abort();
+  }
+}

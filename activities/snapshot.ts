@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import { LetheError } from '../errors/errors.js';
+import type { RunRef } from '../ledger/types.js';
+import { currentSnapshots, lastGeneration, loseSnapshot, publishSnapshot } from '../postgres/ledger/snapshots.js';
+import { quoteLiteral } from '../postgres/identifiers.js';
+import { openSession, query, type Session } from '../postgres/session.js';
+import type { Dependencies } from './dependencies.js';
+import { type OpenRun, withRun } from './run.js';
+
+const BEAT_MS = 3_000;
+const POLL_MS = 40;
+const PUBLISH_TIMEOUT_MS = 60_000;
+
+/**
+ * Holds one state of the source open, in a transaction that only waits, until cancelled. A holder that starts while
+ * another one lives imports that snapshot and exports it again: either may die then, and the generation goes on.
+ */
+export async function holdSnapshot(deps: Dependencies, ref: RunRef, holder: number): Promise<void> {
+  await withRun(deps, ref, async (run) => {
+    const source = await openSession({
+      url: await deps.resolve(run.pins.source.url),
+      role: 'source',
+      applicationName: `lethe:${ref.run}/s${holder}/${activityInfo().attempt}`,
+      encoding: run.pins.source.encoding,
+      signal: run.signal,
+    });
+    try {
+      await openSnapshot(run, source, holder);
+      await keepOpen(run, source);
+    } finally {
+      await source.close();
+    }
+  });
+}
+
+/** Waits until a snapshot is published. */
+export async function awaitSnapshot(deps: Dependencies, ref: RunRef): Promise<void> {
+  await withRun(deps, ref, async ({ session, signal }) => {
+    const deadline = Date.now() + PUBLISH_TIMEOUT_MS;
+    while ((await currentSnapshots(session, ref.run)).length === 0) {
+      if (Date.now() > deadline) {
+        throw new LetheError('SnapshotLost', 'No snapshot of the source was opened. The activities of `holdSnapshot` say why.');
+      }
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  });
+}
+
+async function openSnapshot(run: OpenRun, source: Session, holder: number): Promise<void> {
+  const { session, ref } = run;
+  // One holder at a time decides, so that two that start together hold one state, not two.
+  await query(session, `SELECT pg_advisory_lock(hashtext('lethe/snapshot'), hashtext($1))`, [ref.run]);
+  try {
+    const generation = (await importSnapshot(run, source)) ?? (await newGeneration(run, source));
+    const [exported] = await query(source, 'SELECT pg_export_snapshot() AS id');
+    await publishSnapshot(session, ref.run, { generation, holder, exportedId: exported!.id! });
+  } finally {
+    await query(session, `SELECT pg_advisory_unlock(hashtext('lethe/snapshot'), hashtext($1))`, [ref.run]);
+  }
+}
+
+async function importSnapshot({ session, ref }: OpenRun, source: Session): Promise<number | undefined> {
+  for (const { exportedId, generation } of await currentSnapshots(session, ref.run)) {
+    await query(source, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    try {
+      await query(source, `SET TRANSACTION SNAPSHOT ${quoteLiteral(exportedId)}`);
+      return generation;
+    } catch (error) {
+      if (source.lost) throw error;
+      await query(source, 'ROLLBACK');
+      await loseSnapshot(session, ref.run, exportedId);
+    }
+  }
+  return undefined;
+}
+
+async function newGeneration({ session, ref }: OpenRun, source: Session): Promise<number> {
+  await query(source, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  return (await lastGeneration(session, ref.run)) + 1;
+}
+
+/** The heartbeat follows the source's answers: a holder that cannot reach it is replaced. */
+async function keepOpen({ pins, signal, ref }: OpenRun, source: Session): Promise<void> {
+  const since = Date.now();
+  for (;;) {
+    await query(source, 'SELECT 1');
+    heartbeat();
+    if (Date.now() - since > pins.snapshot.maxAgeSeconds * 1_000) {
+      throw new LetheError(
+        'SnapshotExpired',
+        `Run ${ref.run} held the source's snapshot for ${pins.snapshot.maxAgeSeconds} s, as long as the job allows. Raise source.limits.snapshot, or concurrency, and sync again.`,
+      );
+    }
+    await sleep(BEAT_MS, undefined, { signal });
+  }
+}
