@@ -1,8 +1,8 @@
-import type { PartitionResult } from './types.js';
 import type { PartitionTask } from '../postgres/load/task.js';
+import type { ChildStatus, PartitionResult } from './types.js';
 
 /** How a workflow stands, seen from an activity. `unknown`: its cluster cannot be asked. */
-export type WorkflowStatus = 'open' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'missing' | 'unknown';
+export type WorkflowStatus = ChildStatus['status'];
 
 /** What activities get from the worker that runs them. */
 export interface Dependencies {

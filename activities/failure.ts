@@ -25,6 +25,7 @@ export function toFailure(error: unknown): ApplicationFailure | CancelledFailure
 
 /** `file.js:12:3` of the innermost frame: a stack's first line would be the message. */
 export function placeOf(error: unknown): string {
-  const frame = error instanceof Error ? /\n\s+at .*?([\w.-]+\.[cm]?[jt]s:\d+:\d+)\)?/.exec(error.stack ?? '') : null;
+  const frame =
+    error instanceof Error ? /\n\s+at .*?([\w.-]+\.[cm]?[jt]s:\d+:\d+)\)?/.exec(error.stack ?? '') : null;
   return frame?.[1] ?? 'an unknown place';
 }

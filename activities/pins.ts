@@ -3,9 +3,9 @@ import type { JobKeys } from '../anonymize/keys.js';
 import { versionsOf } from '../anonymize/registry.js';
 import { LetheError } from '../errors/errors.js';
 import type { Pins } from '../ledger/types.js';
+import { specsOf } from '../plan/specs.js';
 import { readIdentity } from '../postgres/catalog/identity.js';
 import type { Session } from '../postgres/session.js';
-import { specsOf } from '../plan/specs.js';
 
 /**
  * Checks that this worker has the key, the destination and the transformers that the run pinned: two workers that
@@ -22,7 +22,8 @@ export async function checkPins(session: Session, pins: Pins, keys: JobKeys): Pr
   }
   const here = versionsOf(specsOf(pins.plan));
   for (const [name, version] of Object.entries(pins.plan.versions)) {
-    if (here[name] !== version) differs.push(`${name} (the run pinned ${version}, here it is ${here[name] ?? 'unknown'})`);
+    if (here[name] !== version)
+      differs.push(`${name} (the run pinned ${version}, here it is ${here[name] ?? 'unknown'})`);
   }
   if (differs.length > 0) {
     throw new LetheError(

@@ -1,5 +1,5 @@
 import { activityInfo, Context, heartbeat } from '@temporalio/activity';
-import { jobKeys, type JobKeys, parseJobKey } from '../anonymize/keys.js';
+import { type JobKeys, jobKeys, parseJobKey } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import { isOpen } from '../ledger/states.js';
 import type { Pins, RunRef, RunRow } from '../ledger/types.js';
@@ -41,7 +41,10 @@ export async function withRun<T>(
 ): Promise<T> {
   const watch = new RootWatch(deps);
   try {
-    const [destinationUrl, keyText] = await Promise.all([deps.resolve(ref.destination), deps.resolve(ref.key)]);
+    const [destinationUrl, keyText] = await Promise.all([
+      deps.resolve(ref.destination),
+      deps.resolve(ref.key),
+    ]);
     const signal = AbortSignal.any([Context.current().cancellationSignal, watch.signal]);
     const session = await openSession({
       url: destinationUrl,
@@ -95,7 +98,10 @@ async function pinsOf(session: Session, run: string): Promise<Pins> {
 
 function refuseOver(row: RunRow): void {
   if (row.state === 'superseded') {
-    throw new LetheError('RunSuperseded', `Run ${row.run} was superseded by a later run of the same tables; it writes no more.`);
+    throw new LetheError(
+      'RunSuperseded',
+      `Run ${row.run} was superseded by a later run of the same tables; it writes no more.`,
+    );
   }
   if (!isOpen(row.state)) throw new LetheError('RunEnded', `Run ${row.run} is ${row.state} already.`);
 }
@@ -124,7 +130,9 @@ class RootWatch {
   }
 
   private async check(row: RunRow): Promise<void> {
-    const status = await this.deps.workflowStatus(row.workflowId, row.namespace).catch(() => 'unknown' as const);
+    const status = await this.deps
+      .workflowStatus(row.workflowId, row.namespace)
+      .catch(() => 'unknown' as const);
     if (status === 'open' || status === 'unknown') return;
     this.failure = new LetheError(
       'RunEnded',

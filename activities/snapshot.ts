@@ -2,8 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { activityInfo, heartbeat } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
-import { currentSnapshots, lastGeneration, loseSnapshot, publishSnapshot } from '../postgres/ledger/snapshots.js';
 import { quoteLiteral } from '../postgres/identifiers.js';
+import {
+  currentSnapshots,
+  lastGeneration,
+  loseSnapshot,
+  publishSnapshot,
+} from '../postgres/ledger/snapshots.js';
 import { openSession, query, type Session } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { type OpenRun, withRun } from './run.js';
@@ -40,7 +45,10 @@ export async function awaitSnapshot(deps: Dependencies, ref: RunRef): Promise<vo
     const deadline = Date.now() + PUBLISH_TIMEOUT_MS;
     while ((await currentSnapshots(session, ref.run)).length === 0) {
       if (Date.now() > deadline) {
-        throw new LetheError('SnapshotLost', 'No snapshot of the source was opened. The activities of `holdSnapshot` say why.');
+        throw new LetheError(
+          'SnapshotLost',
+          'No snapshot of the source was opened. The activities of `holdSnapshot` say why.',
+        );
       }
       await sleep(POLL_MS, undefined, { signal });
     }

@@ -58,10 +58,10 @@ export interface RunVerdict {
   checks: { name: string; ok: boolean; message: string }[];
 }
 
-/** How a workflow that a run started stands: `open`, or why it is not. */
+/** How a workflow that a run started stands: `open`, or why it is not; `unknown` when nobody could be asked. */
 export interface ChildStatus {
   workflowId: string;
-  status: 'open' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'missing';
+  status: 'open' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'missing' | 'unknown';
 }
 
 /** Task queue `lethe`: short work, the snapshot holders, indexes and checks. */
@@ -84,7 +84,10 @@ export interface ControlActivities {
   settleReferences(ref: RunRef): Promise<void>;
   validateRun(ref: RunRef): Promise<RunVerdict>;
   /** Puts back whatever is still away and ends the run in the ledger, signed. Idempotent. */
-  finishRun(ref: RunRef, end: { state: 'complete' | 'failed' | 'cancelled'; error?: string; message?: string }): Promise<void>;
+  finishRun(
+    ref: RunRef,
+    end: { state: 'complete' | 'failed' | 'cancelled'; error?: string; message?: string },
+  ): Promise<void>;
   /** How the run's own workflows stand; their parents may have continued as new, so they are asked for by id. */
   childStatus(workflowIds: string[]): Promise<ChildStatus[]>;
 }

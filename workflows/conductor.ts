@@ -1,11 +1,11 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
-  allHandlersFinished,
   ApplicationFailure,
-  ChildWorkflowCancellationType,
+  allHandlersFinished,
   CancellationScope,
-  condition,
+  ChildWorkflowCancellationType,
   ContinueAsNew,
+  condition,
   continueAsNew,
   getExternalWorkflowHandle,
   ParentClosePolicy,
@@ -15,12 +15,12 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { PreparedRun, ResolvedRun, SyncJobInput } from '../activities/types.js';
+import type { ChildStatus, PreparedRun, ResolvedRun, SyncJobInput } from '../activities/types.js';
 import { type Group, groupsOf, share } from './groups.js';
+import type { holdSnapshot } from './holdSnapshot.js';
 import { type GroupReport, type Progress, type TableState, windowSignal } from './messages.js';
 import { control } from './options.js';
 import { progressTable } from './progressTable.js';
-import type { holdSnapshot } from './holdSnapshot.js';
 import type { syncJob } from './syncJob.js';
 import type { syncTable } from './syncTable.js';
 
@@ -122,7 +122,12 @@ export class Conductor {
 
   async holdSnapshot(): Promise<void> {
     const { ref } = this.resolved;
-    await this.start<typeof holdSnapshot>('holdSnapshot', 'snapshot', { ref, holders: SNAPSHOT_HOLDERS }, 'snapshot');
+    await this.start<typeof holdSnapshot>(
+      'holdSnapshot',
+      'snapshot',
+      { ref, holders: SNAPSHOT_HOLDERS },
+      'snapshot',
+    );
     await control.awaitSnapshot(ref);
   }
 
@@ -149,7 +154,8 @@ export class Conductor {
       }
       const seen = this.reports;
       const heard = await condition(
-        () => this.reports > seen || (waiting.length > 0 && !this.paused && this.running.size < this.concurrency),
+        () =>
+          this.reports > seen || (waiting.length > 0 && !this.paused && this.running.size < this.concurrency),
         SILENCE,
       );
       if (!heard) await this.lookUp();
@@ -163,7 +169,7 @@ export class Conductor {
     for (const name of this.running) await this.cancel(name);
     for (let wait = 100; ids.length > 0; wait = Math.min(wait * 2, 5_000)) {
       const statuses = await control.childStatus(ids);
-      if (statuses.every(({ status }) => status !== 'open')) break;
+      if (statuses.every(({ status }) => !mayRun(status))) break;
       await sleep(wait);
     }
     this.running.clear();
@@ -243,17 +249,23 @@ export class Conductor {
   private async lookUp(): Promise<void> {
     const statuses = await control.childStatus([...this.running].map((name) => this.workflowId(name)));
     for (const { workflowId, status } of statuses) {
-      if (status === 'open') continue;
+      if (mayRun(status)) continue;
       const name = workflowId.slice(this.workflowId('').length);
       if (!this.running.delete(name)) continue;
       if (status === 'completed') this.done.add(name);
-      else this.failure ??= { type: 'RunEnded', message: `The workflow of ${name} was ${status}. Start the run again.` };
+      else
+        this.failure ??= {
+          type: 'RunEnded',
+          message: `The workflow of ${name} was ${status}. Start the run again.`,
+        };
     }
   }
 
   private async continueAsNewWhenFull(): Promise<void> {
     const info = workflowInfo();
-    const full = info.continueAsNewSuggested || info.historyLength > (this.input.historyLimit ?? Number.POSITIVE_INFINITY);
+    const full =
+      info.continueAsNewSuggested ||
+      info.historyLength > (this.input.historyLimit ?? Number.POSITIVE_INFINITY);
     if (!full || CancellationScope.current().consideredCancelled) return;
     await condition(allHandlersFinished);
     await continueAsNew<typeof syncJob>({
@@ -274,6 +286,10 @@ export class Conductor {
   private show(): void {
     setCurrentDetails(progressTable(this.progress()));
   }
+}
+
+function mayRun(status: ChildStatus['status']): boolean {
+  return status === 'open' || status === 'unknown';
 }
 
 function waiting(id: number, name: string, expected: number): TableState {

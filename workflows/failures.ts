@@ -10,7 +10,8 @@ export function describeFailure(error: unknown): { type: string; message: string
   if (cause instanceof TimeoutFailure) {
     return {
       type: 'Unreachable',
-      message: 'An activity timed out: no worker took it, or the worker that had it went away. Check that a worker polls both task queues.',
+      message:
+        'An activity timed out: no worker took it, or the worker that had it went away. Check that a worker polls both task queues.',
     };
   }
   if (cause instanceof TemporalFailure) return { type: cause.name, message: cause.message };

@@ -20,8 +20,13 @@ export function groupsOf(prepared: PreparedRun): Group[][] {
     const tables = layer.map((id) => byId.get(id)!).sort((a, b) => b.rows - a.rows || a.id - b.id);
     const large = tables.filter((table) => !table.small);
     const small = tables.filter((table) => table.small);
-    const hands = Math.max(Math.min(prepared.concurrency, small.length), Math.ceil(small.length / GROUP_SIZE));
-    const dealt = Array.from({ length: hands }, (_, hand) => small.filter((_, index) => index % hands === hand));
+    const hands = Math.max(
+      Math.min(prepared.concurrency, small.length),
+      Math.ceil(small.length / GROUP_SIZE),
+    );
+    const dealt = Array.from({ length: hands }, (_, hand) =>
+      small.filter((_, index) => index % hands === hand),
+    );
     return [
       ...large.map((table) => ({ name: table.name, tables: [table], small: false })),
       ...dealt.map((hand, index) => ({

@@ -7,16 +7,21 @@ const EXAMPLE = '{"job": "crm-staging"}';
 export function checkInput(input: unknown): SyncJobWorkflowInput {
   if (input === undefined || input === null) return {};
   if (typeof input !== 'object' || Array.isArray(input)) {
-    throw ApplicationFailure.nonRetryable(`The input of syncJob is one JSON object such as ${EXAMPLE}.`, 'JobInvalid');
+    throw ApplicationFailure.nonRetryable(
+      `The input of syncJob is one JSON object such as ${EXAMPLE}.`,
+      'JobInvalid',
+    );
   }
   const given = input as Record<string, unknown>;
   const mistakes = Object.keys(given)
     .filter((key) => !['job', 'file', 'env', 'carried', 'historyLimit'].includes(key))
     .map((key) => `unknown field "${key}"`);
   for (const key of ['job', 'env']) {
-    if (given[key] !== undefined && typeof given[key] !== 'string') mistakes.push(`"${key}" must be a string`);
+    if (given[key] !== undefined && typeof given[key] !== 'string')
+      mistakes.push(`"${key}" must be a string`);
   }
-  if (given.file !== undefined && !isFile(given.file)) mistakes.push('"file" must be {"name": string, "text": string}');
+  if (given.file !== undefined && !isFile(given.file))
+    mistakes.push('"file" must be {"name": string, "text": string}');
   if (given.job !== undefined && given.file !== undefined) mistakes.push('give "job" or "file", not both');
   if (mistakes.length > 0) {
     throw ApplicationFailure.nonRetryable(

@@ -33,7 +33,9 @@ export interface GroupReport {
   /** Workflow id of the group. */
   readonly group: string;
   readonly tables: readonly TableReport[];
-  readonly ended?: { readonly ok: true } | { readonly ok: false; readonly type: string; readonly message: string };
+  readonly ended?:
+    | { readonly ok: true }
+    | { readonly ok: false; readonly type: string; readonly message: string };
 }
 
 export const progressQuery = defineQuery<Progress>('progress');

@@ -2,14 +2,7 @@ import type { RetryPolicy } from '@temporalio/common';
 import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities, DataActivities } from '../activities/types.js';
 import { NON_RETRYABLE } from '../errors/errors.js';
-
-/** Task queue of workflows and of short activities: what a person starts `syncJob` on. */
-export const CONTROL_QUEUE = 'lethe';
-
-/** Task queue of the activities that move rows, beside a control queue. Its slots are the threads of a worker's pool. */
-export function dataQueue(controlQueue: string): string {
-  return `${controlQueue}-data`;
-}
+import { dataQueue } from './queues.js';
 
 /** A partition activity that is silent for longer is given to another worker. Seconds. */
 export const PARTITION_HEARTBEAT_S = 20;

@@ -2,7 +2,13 @@ import type { Progress, TableState } from './messages.js';
 
 /** Rows of the table that the Temporal UI shows; those under way and those in trouble come first. */
 const SHOWN = 60;
-const RANK: Readonly<Record<TableState['state'], number>> = { failed: 0, loading: 1, settling: 2, waiting: 3, done: 4 };
+const RANK: Readonly<Record<TableState['state'], number>> = {
+  failed: 0,
+  loading: 1,
+  settling: 2,
+  waiting: 3,
+  done: 4,
+};
 
 /** Markdown for a workflow's current details. */
 export function progressTable(progress: Progress): string {
@@ -15,7 +21,10 @@ export function progressTable(progress: Progress): string {
     '| --- | --- | ---: | ---: | ---: |',
     ...tables
       .slice(0, SHOWN)
-      .map((t) => `| ${t.name.replaceAll('|', '\\|')} | ${t.state} | ${t.rows} | ~${t.expected} | ${t.quarantined} |`),
+      .map(
+        (t) =>
+          `| ${t.name.replaceAll('|', '\\|')} | ${t.state} | ${t.rows} | ~${t.expected} | ${t.quarantined} |`,
+      ),
   ];
   if (tables.length > SHOWN) lines.push(`| … ${tables.length - SHOWN} more | | | | |`);
   for (const warning of progress.warnings) lines.push('', `⚠ ${warning}`);

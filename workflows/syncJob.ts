@@ -7,12 +7,12 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { RunVerdict, SyncJobInput } from '../activities/types.js';
+import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
+import { type Carried, Conductor } from './conductor.js';
 import { describeFailure } from './failures.js';
 import { checkInput } from './input.js';
 import { concurrencyUpdate, pauseSignal, progressQuery, reportSignal, resumeSignal } from './messages.js';
 import { control, longControl } from './options.js';
-import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
-import { Conductor, type Carried } from './conductor.js';
 
 /** Input of `syncJob`, with what it hands itself over continue-as-new. */
 export interface SyncJobWorkflowInput extends SyncJobInput {
@@ -35,7 +35,8 @@ export interface SyncResult {
 export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult> {
   const { carried, historyLimit, ...job } = checkInput(input);
   // Buffered signals reach their handlers as soon as these are set, so the conductor of a later leg is there before.
-  let conductor = carried && new Conductor(carried.resolved, carried.prepared, { ...job, historyLimit }, false, carried);
+  let conductor =
+    carried && new Conductor(carried.resolved, carried.prepared, { ...job, historyLimit }, false, carried);
   let paused = false;
   setHandler(progressQuery, () => conductor?.progress() ?? planning(job), {
     description: 'Tables, rows and phase of the run.',
@@ -56,7 +57,10 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
     validator: ({ partitions }) => {
       if (!conductor) throw ApplicationFailure.nonRetryable('The run is still being planned.', 'JobInvalid');
       if (!Number.isInteger(partitions) || partitions < 1 || partitions > 1000) {
-        throw ApplicationFailure.nonRetryable('"partitions" must be a whole number from 1 to 1000.', 'JobInvalid');
+        throw ApplicationFailure.nonRetryable(
+          '"partitions" must be a whole number from 1 to 1000.',
+          'JobInvalid',
+        );
       }
     },
   });

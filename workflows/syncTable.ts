@@ -47,7 +47,10 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
     await condition(() => window > 0);
     await report('loading');
     if (input.small) {
-      await data().anonymizeTables.executeWithOptions({ summary: summaryOf(input.names) }, [input.ref, input.tables]);
+      await data().anonymizeTables.executeWithOptions({ summary: summaryOf(input.names) }, [
+        input.ref,
+        input.tables,
+      ]);
     } else {
       await loadPartitions(input, () => window, report);
     }
@@ -56,7 +59,10 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
       input.ref,
       input.tables,
     ]);
-    await report('done', { tables: settled.map((table) => ({ ...table, state: 'done' })), ended: { ok: true } });
+    await report('done', {
+      tables: settled.map((table) => ({ ...table, state: 'done' })),
+      ended: { ok: true },
+    });
   } catch (error) {
     if (isCancellation(error)) throw error;
     const failure = describeFailure(error);
@@ -71,7 +77,10 @@ async function loadPartitions(input: SyncTableInput, window: () => number, repor
   const [table] = input.tables as [number];
   const load = data().anonymizePartition;
   const totals = { rows: input.carried?.rows ?? 0, quarantined: input.carried?.quarantined ?? 0 };
-  const queue = await control.cutTable.executeWithOptions({ summary: `cut ${input.names[0]}` }, [input.ref, table]);
+  const queue = await control.cutTable.executeWithOptions({ summary: `cut ${input.names[0]}` }, [
+    input.ref,
+    table,
+  ]);
   const all = queue.length;
   let active = 0;
   let finished = 0;

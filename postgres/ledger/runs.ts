@@ -65,7 +65,10 @@ export async function advanceRun(session: Session, run: string, to: RunState): P
   if (moved) return;
   const { state } = await readRun(session, run);
   if (state === 'superseded') {
-    throw new LetheError('RunSuperseded', `Run ${run} was superseded by a later run of the same tables; it writes no more.`);
+    throw new LetheError(
+      'RunSuperseded',
+      `Run ${run} was superseded by a later run of the same tables; it writes no more.`,
+    );
   }
   throw new LetheError('RunEnded', `Run ${run} is ${state} already and cannot become ${to}.`);
 }
@@ -91,7 +94,10 @@ export async function endRun(
 }
 
 function unknownRun(run: string): LetheError {
-  return new LetheError('UnknownRun', `This destination's ledger has no run ${run}. \`lethe runs\` lists the known ones.`);
+  return new LetheError(
+    'UnknownRun',
+    `This destination's ledger has no run ${run}. \`lethe runs\` lists the known ones.`,
+  );
 }
 
 function toRun(row: TextRow): RunRow {

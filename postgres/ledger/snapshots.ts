@@ -47,6 +47,10 @@ export async function loseSnapshot(session: Session, run: string, exportedId: st
 
 /** The newest generation of a run, lost or not; 0 before the first. */
 export async function lastGeneration(session: Session, run: string): Promise<number> {
-  const [row] = await query(session, 'SELECT coalesce(max(generation), 0) AS generation FROM lethe.snapshot WHERE run = $1', [run]);
+  const [row] = await query(
+    session,
+    'SELECT coalesce(max(generation), 0) AS generation FROM lethe.snapshot WHERE run = $1',
+    [run],
+  );
   return Number(row?.generation);
 }

@@ -1,0 +1,42 @@
+import { activityInfo } from '@temporalio/activity';
+import type { Dependencies } from './dependencies.js';
+import { finishRun } from './finish.js';
+import { anonymizePartition, anonymizeTables, cutTable } from './load.js';
+import { openDestination } from './open.js';
+import { prepareRun } from './prepare.js';
+import { resolveJob } from './resolve.js';
+import { settleReferences, settleTables } from './settle.js';
+import { awaitSnapshot, holdSnapshot } from './snapshot.js';
+import type { ControlActivities, DataActivities } from './types.js';
+import { validateRun } from './validate.js';
+
+/** The activities of the control queue, over what the worker gives them. */
+export function createControlActivities(deps: Dependencies): ControlActivities {
+  return {
+    resolveJob: (input) => resolveJob(deps, input),
+    prepareRun: (ref, input) => prepareRun(deps, ref, input, activityInfo().workflowExecution!.workflowId),
+    holdSnapshot: (ref, holder) => holdSnapshot(deps, ref, holder),
+    awaitSnapshot: (ref) => awaitSnapshot(deps, ref),
+    openDestination: (ref) => openDestination(deps, ref),
+    cutTable: (ref, table) => cutTable(deps, ref, table),
+    settleTables: (ref, tables) => settleTables(deps, ref, tables),
+    settleReferences: (ref) => settleReferences(deps, ref),
+    validateRun: (ref) => validateRun(deps, ref),
+    finishRun: (ref, end) => finishRun(deps, ref, end),
+    childStatus: (workflowIds) =>
+      Promise.all(
+        workflowIds.map(async (workflowId) => ({
+          workflowId,
+          status: await deps.workflowStatus(workflowId),
+        })),
+      ),
+  };
+}
+
+/** The activities of the data queue. */
+export function createDataActivities(deps: Dependencies): DataActivities {
+  return {
+    anonymizePartition: (ref, partition) => anonymizePartition(deps, ref, partition),
+    anonymizeTables: (ref, tables) => anonymizeTables(deps, ref, tables),
+  };
+}
