@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { versions } from '../anonymize/registry.js';
+import { findTransformer, specsOf } from './effects.js';
+import { canonicalJson } from './json.js';
+import type { Plan, TablePlan } from './plan.js';
+import { shortType } from './types.js';
+
+/** What two workers must agree on, beside key and databases: the rules as resolved and all that they draw from. */
+export function pinRules(tables: readonly TablePlan[]): Pick<Plan, 'ruleSet' | 'versions'> {
+  const specs = tables
+    .flatMap((table) => table.columns)
+    .flatMap((column) => specsOf(column.branches))
+    .filter((spec) => findTransformer(spec.name) !== undefined);
+  const pinned = versions(specs);
+  const resolved = tables.map((table) => ({
+    source: table.source,
+    destination: table.destination,
+    where: table.where,
+    semiJoins: table.semiJoins,
+    conditions: table.conditions,
+    columns: table.columns.map((column) => ({
+      name: column.name,
+      destination: column.destination,
+      branches: column.branches,
+      domain: column.domain,
+      type: shortType(column.compileType),
+      needs: column.needs,
+    })),
+  }));
+  const text = canonicalJson({ tables: resolved, versions: pinned });
+  return { ruleSet: createHash('sha256').update(text).digest('hex'), versions: pinned };
+}

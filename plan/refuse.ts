@@ -1,0 +1,29 @@
+import { LetheError } from '../errors/errors.js';
+import type { Finding, Plan } from './plan.js';
+
+/** `file:line:column: message`, or the message alone. */
+export function findingText(finding: Finding): string {
+  const { position } = finding;
+  return position
+    ? `${position.file}:${position.line}:${position.column}: ${finding.message}`
+    : finding.message;
+}
+
+/**
+ * Lets a plan through that proves enough.
+ * @throws LetheError `PlanRefused` with every refusal, one a line.
+ */
+export function refusePlan(plan: Plan): void {
+  const refusals = plan.findings.filter((finding) => finding.level === 'refusal');
+  if (refusals.length === 0) return;
+  const head =
+    refusals.length === 1 ? 'The plan is refused' : `The plan is refused for ${refusals.length} reasons`;
+  throw new LetheError(
+    'PlanRefused',
+    `${head}:\n${refusals.map((finding) => `- ${findingText(finding)}`).join('\n')}`,
+    {
+      codes: [...new Set(refusals.map((finding) => finding.code))],
+      count: refusals.length,
+    },
+  );
+}
