@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import type { TestProject } from 'vitest/node';
 import { type Broker, startBroker } from './broker.js';
 
@@ -13,6 +14,7 @@ const shared = globalThis as { letheBroker?: { running: Promise<Broker>; users: 
 
 /** vitest's globalSetup of the tiers that use servers. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (project.name === 'durable' || project.name === 'whole') buildForProcesses();
   shared.letheBroker ??= { running: startBroker(), users: 0 };
   const mine = shared.letheBroker;
   mine.users += 1;
@@ -23,4 +25,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     shared.letheBroker = undefined;
     await (await mine.running).stop();
   };
+}
+
+/** Worker processes, thread pools and the workflow bundle run from dist, not from the sources. */
+function buildForProcesses(): void {
+  const { status } = spawnSync(process.execPath, ['scripts/build.mjs', '--if-stale'], { stdio: 'inherit' });
+  if (status !== 0)
+    console.error('The build failed: tests that use dist/ see what came of it, or an older one.');
 }
