@@ -1,6 +1,6 @@
 import { durationSeconds } from './duration.js';
 import { isRecord, type Reading, readRules, readSpec } from './rules.js';
-import { type JobFile, splitReference } from './schema.js';
+import { type JobFile, splitReference, tableNameMistake } from './schema.js';
 import type { Path } from './source.js';
 import type {
   ColumnRule,
@@ -117,6 +117,8 @@ function readTables(raw: unknown, reading: Reading): Record<string, TableRules> 
   const tables: Record<string, TableRules> = {};
   for (const [name, value] of Object.entries(isRecord(raw) ? raw : {})) {
     const path: Path = ['tables', name];
+    const unnamed = tableNameMistake(name);
+    if (unnamed) reading.mistake(path, unnamed, 'key');
     if (/[*?[\]{}]/.test(name)) {
       reading.mistake(
         path,
@@ -133,6 +135,7 @@ function readTables(raw: unknown, reading: Reading): Record<string, TableRules> 
       ...(value.orphans === 'drop' && { orphans: 'drop' as const }),
       ...(value.sequence === 'keep' && { sequence: 'keep' as const }),
       ...(Array.isArray(value.conflictKey) && { conflictKey: value.conflictKey.map(String) }),
+      ...(Array.isArray(value.accept) && { accept: value.accept.map(String) }),
       position: reading.source.position(path, 'key'),
     };
   }

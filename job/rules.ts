@@ -36,8 +36,23 @@ export function readSpec(raw: unknown, path: Path, reading: Reading): Transforme
   }
   const parsed = parseSpec(raw);
   if ('spec' in parsed) return parsed.spec;
-  for (const error of parsed.errors) reading.mistake([...path, ...error.path], error.message);
+  for (const error of parsed.errors) reading.mistake(...specPlace(raw, path, error));
   return undefined;
+}
+
+/**
+ * Where a mistake of a transformer stands: at its name, or at the option that the message names. A path that leads
+ * nowhere gives the nearest place above.
+ */
+function specPlace(raw: unknown, path: Path, message: string): [Path, string, 'key' | 'value'] {
+  if (!isRecord(raw)) return [path, message, 'value'];
+  const inside = [...path, ...Object.keys(raw).slice(0, 1)];
+  const option = /has no option "([^"]*)"/.exec(message)?.[1];
+  if (option !== undefined) return [[...inside, option], message, 'key'];
+  const where = /^\S+ ([^\s:]+): /.exec(message)?.[1];
+  return where === undefined
+    ? [inside, message, 'key']
+    : [[...inside, ...where.split('.')], message, 'value'];
 }
 
 /**
@@ -88,10 +103,7 @@ function readRule(raw: RawRule, index: number, reading: Reading): Rule | undefin
     reading.mistake([...path, 'match'], 'match names neither table nor column: give one, "*" for any', 'key');
   }
   const byColumn = match.column === undefined && match.type === undefined;
-  if (raw.apply === undefined) {
-    reading.mistake(path, 'apply is missing: what should become of the matching columns?');
-    return undefined;
-  }
+  if (raw.apply === undefined) return undefined;
   const apply = readApply(raw.apply, byColumn, [...path, 'apply'], reading);
   const otherwise = readOtherwise(raw, byColumn, path, reading);
   if (!apply || typeof raw.name !== 'string') return undefined;

@@ -30,7 +30,11 @@ function text(mistake: (value: string) => string | undefined) {
   });
 }
 
-const reference = (example: string) => text((value) => referenceMistake(value, example));
+const reference = (example: string) =>
+  text((value) => referenceMistake(value, example)).meta({
+    pattern: '^(env|file|exec):.',
+    examples: [example],
+  });
 const glob = text(globMistake);
 const sql = text((value) => (value.trim() === '' ? 'the condition is empty: leave the key out' : undefined));
 const duration = text((value) =>
@@ -38,9 +42,7 @@ const duration = text((value) =>
     ? `"${value}" is no duration: write e.g. 90s, 30m, 6h, 1h30m or 1d`
     : undefined,
 );
-const tableName = text((value) =>
-  value.includes('.') ? undefined : `"${value}" does not name its schema: write e.g. public.${value}`,
-);
+const tableName = text(tableNameMistake);
 const columnName = text((value) =>
   value.split('.').length >= 3 ? undefined : `"${value}" is no column: write schema.table.column`,
 );
@@ -179,6 +181,13 @@ const table = closed({
     .literal('keep')
     .describe('Do not restart the sequence of a permuted key above its range; new rows may then collide.')
     .optional(),
+  accept: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe(
+      'Constraints and unique indexes, by name, that the plan cannot prove: rows that violate them go to quarantine.',
+    )
+    .optional(),
   conflictKey: z
     .array(z.string().min(1))
     .min(1)
@@ -240,7 +249,7 @@ export const jobSchema = closed({
     .describe('The first rule that matches a column decides; explicit columns beat rules.')
     .optional(),
   tables: z
-    .record(tableName, table)
+    .record(z.string(), table)
     .describe('What is special about one table, by schema.table of the source.')
     .optional(),
   domains: z
@@ -336,6 +345,11 @@ function virtualReferenceMistake(value: string): string | undefined {
     return `the reference pairs ${reference.from.length} column(s) with ${reference.to.length}: both sides need the same number`;
   }
   return undefined;
+}
+
+/** What is wrong with `schema.table`, or undefined. */
+export function tableNameMistake(value: string): string | undefined {
+  return value.includes('.') ? undefined : `"${value}" does not name its schema: write e.g. public.${value}`;
 }
 
 function isTimezone(name: string): boolean {
