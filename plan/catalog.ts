@@ -51,7 +51,9 @@ export interface CatalogTable extends TableName {
   readonly rows: number;
   readonly bytes: number;
   readonly owner: string;
-  /** SHA-256, hex, of everything in the schema that matters for reading it: columns, types, order, key. */
+  /** Unlogged, or has an unlogged partition: a standby cannot read it, a crash empties it. Default false. */
+  readonly unlogged?: boolean;
+  /** SHA-256, hex, of oid, numbers, names, types and order of its columns; cheap to read again in any transaction. */
   readonly fingerprint: string;
 }
 
@@ -60,6 +62,13 @@ export interface CatalogLeaf extends TableName {
   readonly rows: number;
   readonly bytes: number;
   readonly pages: number;
+  /** `pg_relation_filenode` at reading: another one means that the relation was rewritten or truncated since. */
+  readonly filenode?: string;
+  /** Of a partition: what it has beyond its root's. */
+  readonly indexes?: readonly CatalogIndex[];
+  readonly foreignKeys?: readonly CatalogForeignKey[];
+  readonly checks?: readonly CatalogCheck[];
+  readonly triggers?: readonly CatalogTrigger[];
   /** A foreign table: its rows lie outside the database and its snapshot. Default false. */
   readonly foreign?: boolean;
 }
@@ -75,7 +84,7 @@ export interface CatalogColumn {
   /** For `generated`: the columns its expression reads. */
   readonly generatedFrom?: readonly string[];
   readonly identity: 'no' | 'always' | 'byDefault';
-  /** The sequence behind an identity or serial column. */
+  /** The sequence behind an identity or serial column, or the one that its default draws from. */
   readonly sequence?: TableName;
   /** Type modifiers that restrict values beyond `type`: the names of domain CHECKs. */
   readonly domainChecks: readonly string[];
@@ -135,6 +144,7 @@ export interface CatalogTrigger {
 }
 
 export interface CatalogSequence extends TableName {
+  /** The column that owns it; without one, the only column whose default draws from it. */
   readonly ownedBy?: TableName & { readonly column: string };
   readonly dataType: string;
   readonly maxValue: string;
