@@ -18,12 +18,19 @@ export function canonicalizer(equality: Equality): (value: string) => string {
     case 'exact':
       return (value) => value;
     case 'padded':
-      return (value) => (value.endsWith(' ') ? value.replace(/ +$/, '') : value);
+      return unpad;
     case 'number':
       return canonicalNumber;
     case 'caseless':
       return fold;
   }
+}
+
+/** Without trailing blanks. A loop, since a pattern takes quadratic time on a long run of blanks inside. */
+function unpad(value: string): string {
+  let end = value.length;
+  while (end > 0 && value.charCodeAt(end - 1) === 0x20) end--;
+  return end === value.length ? value : value.slice(0, end);
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, whole.
@@ -33,7 +40,7 @@ const ASCII = /^[\x00-\x7f]*$/;
  * Lower case, letter by letter: a word-final sigma must not depend on its neighbours, since the database folds letters
  * one by one. NFC, because nondeterministic collations hold composed and decomposed letters equal.
  */
-function fold(value: string): string {
+export function fold(value: string): string {
   if (ASCII.test(value)) return value.toLowerCase();
   let folded = '';
   for (const letter of value.normalize('NFC')) folded += letter.toLowerCase();

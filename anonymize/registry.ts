@@ -9,7 +9,10 @@ export { type ParsedSpec, parseSpec, specSchema } from './spec.js';
 
 /** Every transformer. To add one: a file in `transformers/`, an import above and a line here. */
 // biome-ignore lint/suspicious/noExplicitAny: each knows the type of its own options only.
-const ALL: readonly Transformer<any>[] = [keep];
+// biome-ignore format: one a line.
+const ALL: readonly Transformer<any>[] = [
+  keep,
+];
 
 register(ALL);
 

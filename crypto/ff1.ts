@@ -119,12 +119,13 @@ export class Ff1 {
     const outputBytes = 4 * Math.ceil(bytes / 4) + 4;
     for (let round = 0; round < ROUNDS; round++) {
       const modulus = radix ** (round % 2 === 0 ? u : v);
+      const inverse = 1 / modulus;
       for (let i = 0; i < count; i++) {
-        let rest = b[i]!;
+        const low = b[i]! >>> 0;
+        const fifth = (b[i]! - low) / 2 ** 32;
         const end = (i + 1) * BLOCK;
         for (let k = 1; k <= bytes; k++) {
-          packed[end - k] = seeds[BLOCK - k]! ^ (rest % 256);
-          rest = Math.floor(rest / 256);
+          packed[end - k] = seeds[BLOCK - k]! ^ (k < 5 ? low >>> (8 * k - 8) : fifth);
         }
         packed[end - bytes - 1] = seeds[BLOCK - bytes - 1]! ^ round;
       }
@@ -132,9 +133,12 @@ export class Ff1 {
       for (let i = 0; i < count; i++) {
         let y = 0;
         for (let k = i * BLOCK, end = k + outputBytes; k < end; k += 2) {
-          y = (y * 65536 + (out[k]! << 8) + out[k + 1]!) % modulus;
+          // The quotient by the inverse may be off by one at a multiple; the last step below sets that right.
+          y = y * 65536 + (out[k]! << 8) + out[k + 1]!;
+          y -= Math.floor(y * inverse) * modulus;
         }
-        a[i] = (a[i]! + y) % modulus;
+        const sum = a[i]! + y;
+        a[i] = sum < 0 ? sum + modulus : sum - Math.floor(sum / modulus) * modulus;
       }
       [a, b] = [b, a];
     }
@@ -273,8 +277,9 @@ function spell(
   for (let i = 0, at = from; i < values.length; i++, at += length) {
     let rest = values[i]!;
     for (let j = size - 1; j >= 0; j--) {
-      digits[at + j] = rest % radix;
-      rest = Math.floor(rest / radix);
+      const next = Math.floor(rest / radix);
+      digits[at + j] = rest - next * radix;
+      rest = next;
     }
   }
 }

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { defineTransformer } from '../transformer.js';
 
+/** The column is copied as it is: a decision, not an accident. */
 export const keep = defineTransformer({
   name: 'keep',
   version: 1,
-  summary: 'Copies the value as it is.',
-  example: { input: 'Basic plan' },
-  options: z.object({}),
+  summary: 'Copies the value as it is. For columns that identify nobody.',
+  example: { input: 'in stock' },
+  options: z.strictObject({}),
   accepts: () => true,
   proof: () => ({ unique: 'injective', mayEqualInput: true, keepsNull: true, total: true }),
-  compile: () => (values) => values as (string | null)[],
+  compile: () => (values) => values.slice(),
 });
