@@ -106,6 +106,8 @@ export interface ReadUnit extends TableName {
   readonly pages: number;
   readonly rows: number;
   readonly bytes: number;
+  /** `pg_relation_filenode` as in the catalog; compared after every read. */
+  readonly filenode?: string;
 }
 
 export interface SequencePlan {
