@@ -1,0 +1,200 @@
+import type { Column } from '../../anonymize/transformer.js';
+import { LetheError } from '../../errors/errors.js';
+import type { CopyChunk } from './out.js';
+
+/*
+ * The text format of COPY, a chunk at a time. Fields that somebody wants stand first in each row, so only they are
+ * looked at; what follows them is one untouched slice of bytes to the row's end.
+ */
+
+const TAB = 0x09;
+const LINE_FEED = 0x0a;
+const BACKSLASH = 0x5c;
+const UPPER_N = 0x4e;
+const TILDE = 0x7e;
+const SPACE = 0x20;
+
+/** Rows of one chunk with the leading fields taken out. Offsets are into `bytes`. */
+export interface RowBlock {
+  readonly bytes: Buffer;
+  readonly size: number;
+  /** Values of the leading fields: COPY escapes and UTF-8 undone, NULL is null. */
+  readonly fields: readonly (string | null)[][];
+  /** For each row, the start of each leading field and the start of what follows (1 + number of fields a row). */
+  readonly starts: Int32Array;
+  readonly ends: readonly number[];
+}
+
+/**
+ * Takes the first `count` fields out of each row.
+ *
+ * @param total fields in a row; a row ends after its last field, without a tab.
+ */
+export function decodeRows(chunk: CopyChunk, count: number, total: number): RowBlock {
+  const { bytes, ends } = chunk;
+  const size = ends.length;
+  if (bytes[bytes.length - 1] !== LINE_FEED) throw notCopyText();
+  const fields: (string | null)[][] = Array.from({ length: count }, () => new Array<string | null>(size));
+  const starts = new Int32Array(size * (count + 1));
+  // Once for the whole chunk: slices of it share its memory, and Latin-1 keeps every byte.
+  const text = count > 0 ? bytes.latin1Slice(0, bytes.length) : '';
+  let at = 0;
+  let s = 0;
+  for (let row = 0; row < size; row++) {
+    const end = ends[row]! - 1;
+    for (let field = 0; field < count; field++) {
+      starts[s++] = at;
+      const from = at;
+      let seen = 0;
+      let escaped = false;
+      for (; at < end; at++) {
+        const byte = bytes[at]!;
+        if (byte === TAB) break;
+        if (byte === BACKSLASH) escaped = true;
+        seen |= byte;
+      }
+      if ((at === end) !== (field === total - 1)) throw notCopyText();
+      fields[field]![row] = !escaped && seen < 0x80 ? text.slice(from, at) : decodeValue(bytes, from, at, escaped);
+      at++;
+    }
+    starts[s++] = at;
+    at = end + 1;
+  }
+  return { bytes, size, fields, starts, ends };
+}
+
+function decodeValue(bytes: Buffer, from: number, to: number, escaped: boolean): string | null {
+  if (!escaped) return bytes.utf8Slice(from, to);
+  if (to - from === 2 && bytes[from + 1] === UPPER_N) return null;
+  return unescape(bytes.subarray(from, to));
+}
+
+const LETTERS: Readonly<Record<string, number>> = { b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 };
+
+/** Undoes the escapes that COPY writes, and the octal and hexadecimal ones that it only reads. */
+function unescape(field: Buffer): string {
+  const out = Buffer.allocUnsafe(field.length);
+  let length = 0;
+  for (let at = 0; at < field.length; at++) {
+    const byte = field[at]!;
+    if (byte !== BACKSLASH || at + 1 === field.length) {
+      out[length++] = byte;
+      continue;
+    }
+    const numeric = /^(?:[0-7]{1,3}|x[0-9a-fA-F]{1,2})/.exec(field.latin1Slice(at + 1, at + 4))?.[0];
+    if (numeric) {
+      out[length++] = numeric[0] === 'x' ? Number.parseInt(numeric.slice(1), 16) : Number.parseInt(numeric, 8);
+      at += numeric.length;
+    } else {
+      const next = field[++at]!;
+      out[length++] = LETTERS[String.fromCharCode(next)] ?? next;
+    }
+  }
+  return out.utf8Slice(0, length);
+}
+
+/** A leading field of an output row: new values, or the bytes of a leading field of the source row as they were. */
+export type OutputField =
+  | { readonly kind: 'values'; readonly values: Column }
+  | { readonly kind: 'raw'; readonly field: number };
+
+/** Which rows of a block to write; all of them by default. */
+export interface RowRange {
+  readonly from?: number;
+  readonly to?: number;
+  /** Rows that are left out: not 0. */
+  readonly skip?: Uint8Array;
+}
+
+/** Writes rows as COPY text into a buffer that grows to the largest chunk and is used again. */
+export class RowEncoder {
+  private out = Buffer.allocUnsafeSlow(1 << 20);
+  private used = 0;
+
+  /**
+   * Rows of `block` with their leading fields replaced by `fields` and the rest as it was. The result is valid until
+   * the next call.
+   *
+   * @param rest whether anything follows the block's leading fields.
+   */
+  encode(block: RowBlock, fields: readonly OutputField[], rest: boolean, range: RowRange = {}): Buffer {
+    const { from = 0, to = block.size, skip } = range;
+    const stride = block.fields.length + 1;
+    this.used = 0;
+    for (let row = from; row < to; row++) {
+      if (skip !== undefined && skip[row] !== 0) continue;
+      for (let f = 0; f < fields.length; f++) {
+        const field = fields[f]!;
+        if (field.kind === 'values') {
+          this.value(field.values[row]!);
+        } else {
+          const start = block.starts[row * stride + field.field]!;
+          this.slice(block.bytes, start, block.starts[row * stride + field.field + 1]! - 1);
+        }
+        this.out[this.used++] = TAB;
+      }
+      if (rest) this.slice(block.bytes, block.starts[row * stride + stride - 1]!, block.ends[row]!);
+      else if (fields.length > 0) this.out[this.used - 1] = LINE_FEED;
+      else this.out[this.used++] = LINE_FEED;
+    }
+    return this.out.subarray(0, this.used);
+  }
+
+  /** Appends a value, escaped. Plain ASCII, the common case, is written here byte by byte: a native call costs more. */
+  private value(value: string | null): void {
+    if (value === null) {
+      this.reserve(2);
+      this.out[this.used++] = BACKSLASH;
+      this.out[this.used++] = UPPER_N;
+      return;
+    }
+    const { length } = value;
+    this.reserve(length);
+    const { out } = this;
+    let { used } = this;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code < SPACE || code === BACKSLASH || code > TILDE) {
+        this.used = used;
+        this.unusual(value.slice(i));
+        return;
+      }
+      out[used++] = code;
+    }
+    this.used = used;
+  }
+
+  private unusual(value: string): void {
+    const escaped = value.replace(/[\\\b\t\n\v\f\r]/g, (c) => ESCAPES[c]!);
+    this.reserve(escaped.length * 3);
+    this.used += this.out.utf8Write(escaped, this.used);
+  }
+
+  private slice(bytes: Buffer, from: number, to: number): void {
+    this.reserve(to - from);
+    this.used += bytes.copy(this.out, this.used, from, to);
+  }
+
+  /** Room for so many bytes and a separator. */
+  private reserve(bytes: number): void {
+    const needed = this.used + bytes + 2;
+    if (needed <= this.out.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.ceil(this.out.length * 1.5)));
+    this.out.copy(larger, 0, 0, this.used);
+    this.out = larger;
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\\\',
+  '\b': '\\b',
+  '\t': '\\t',
+  '\n': '\\n',
+  '\v': '\\v',
+  '\f': '\\f',
+  '\r': '\\r',
+};
+
+function notCopyText(): LetheError {
+  return new LetheError('Internal', 'A row of COPY data does not have the fields that were asked for.');
+}

@@ -1,0 +1,331 @@
+import type { BatchFacts } from '../../ledger/chain.js';
+import type { BatchState } from '../../ledger/types.js';
+import { isLockTimeout } from '../fence.js';
+import { execute, query, type Session, type TextRow, withTransaction } from '../session.js';
+
+/*
+ * lethe.partition, lethe.batch and lethe.quarantine. Bounds and keys come in sealed. Callers own the transactions,
+ * except where a function says that it makes one.
+ */
+
+/** A partition as stored. */
+export interface StoredPartition {
+  readonly partition: number;
+  readonly table: number;
+  readonly bounds: string;
+  readonly generation: number;
+  readonly done: boolean;
+}
+
+/** A batch as stored: claimed → committed, or claimed → failed → committed. */
+export interface StoredBatch {
+  readonly batch: number;
+  readonly state: BatchState;
+  readonly bounds: string;
+  readonly generation: number;
+  readonly attempt: number;
+  /** Link of the hash chain, once committed. */
+  readonly chain: string;
+}
+
+/** Identifies a batch of a run. */
+export interface BatchId {
+  readonly run: string;
+  readonly partition: number;
+  readonly batch: number;
+}
+
+/** The partitions of a table, if it was cut, in order. */
+export async function readPartitions(session: Session, run: string, table: number): Promise<StoredPartition[]> {
+  const rows = await query(
+    session,
+    `SELECT partition, table_id, bounds, generation, done FROM lethe.partition
+     WHERE run = $1 AND table_id = $2::int ORDER BY partition`,
+    [run, table],
+  );
+  return rows.map(toPartition);
+}
+
+export async function readPartition(
+  session: Session,
+  run: string,
+  partition: number,
+): Promise<StoredPartition | undefined> {
+  const [row] = await query(
+    session,
+    `SELECT partition, table_id, bounds, generation, done FROM lethe.partition WHERE run = $1 AND partition = $2::int`,
+    [run, partition],
+  );
+  return row && toPartition(row);
+}
+
+/** Holds off others that hand out partition numbers of the run, until the transaction ends; returns the next number. */
+export async function nextPartition(session: Session, run: string): Promise<number> {
+  await query(session, `SELECT pg_advisory_xact_lock(hashtext('lethe/partition'), hashtext($1))`, [run]);
+  const [row] = await query(
+    session,
+    'SELECT coalesce(max(partition), 0) + 1 AS next FROM lethe.partition WHERE run = $1',
+    [run],
+  );
+  return Number(row?.next);
+}
+
+export async function insertPartitions(
+  session: Session,
+  run: string,
+  table: number,
+  generation: number,
+  partitions: readonly { readonly partition: number; readonly bounds: string }[],
+): Promise<void> {
+  await query(
+    session,
+    `INSERT INTO lethe.partition (run, partition, table_id, bounds, generation)
+     SELECT $1, p, $2::int, b, $3::int FROM unnest($4::int[], $5::text[]) AS u(p, b)`,
+    [run, table, generation, partitions.map((p) => p.partition), partitions.map((p) => p.bounds)],
+  );
+}
+
+/** The batches of a partition that decide how it goes on: its last two, oldest first. */
+export async function lastBatches(session: Session, run: string, partition: number): Promise<StoredBatch[]> {
+  const rows = await query(
+    session,
+    `SELECT batch, state, bounds, generation, attempt, chain FROM lethe.batch
+     WHERE run = $1 AND partition = $2::int ORDER BY batch DESC LIMIT 2`,
+    [run, partition],
+  );
+  return rows.reverse().map(toBatch);
+}
+
+/**
+ * Claims a batch in a transaction of its own, or finds it: bounds are fixed by whoever claims first. Its commit need
+ * not reach the disk: were it lost in a crash, so would be everything that was built on it. Waits for a twin that is
+ * committing it.
+ */
+export async function claimBatch(
+  session: Session,
+  id: BatchId,
+  claim: { table: number; bounds: string; generation: number },
+  guard: TwinGuard,
+): Promise<StoredBatch> {
+  return withoutTwin(session, id, guard, async () => {
+    const rows = await query(
+      session,
+      `INSERT INTO lethe.batch AS b (run, partition, batch, table_id, state, bounds, generation, backend)
+       VALUES ($1, $2::int, $3::int, $4::int, 'claimed', $5, $6::int, $7)
+       ON CONFLICT (run, partition, batch) DO UPDATE
+         SET attempt = b.attempt + 1, generation = excluded.generation, backend = excluded.backend, claimed_at = clock_timestamp()
+         WHERE b.state <> 'committed'
+       RETURNING batch, state, bounds, generation, attempt, chain`,
+      [id.run, id.partition, id.batch, claim.table, claim.bounds, claim.generation, session.applicationName],
+    );
+    const found = rows[0] ?? (await readBatch(session, id));
+    return toBatch(found!);
+  });
+}
+
+/** What a batch has to say when it commits. */
+export type BatchOutcome = Omit<BatchFacts, 'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest'> & {
+  readonly chain: string;
+  readonly evidence: Buffer | null;
+};
+
+/**
+ * First of a batch's transaction, before its rows: false when a twin has committed it, in which case the transaction
+ * must be rolled back and the batch skipped. Waits for a twin that is in the middle of it.
+ */
+export async function guardBatch(session: Session, id: BatchId): Promise<boolean> {
+  const changed = await execute(
+    session,
+    `UPDATE lethe.batch SET state = 'committed', committed_at = clock_timestamp(), error = NULL, backend = $4
+     WHERE run = $1 AND partition = $2::int AND batch = $3::int AND state <> 'committed'`,
+    [id.run, id.partition, id.batch, session.applicationName],
+  );
+  return changed === 1;
+}
+
+/** Last of a batch's transaction: what it did. */
+export async function recordOutcome(session: Session, id: BatchId, outcome: BatchOutcome): Promise<void> {
+  await query(
+    session,
+    `UPDATE lethe.batch SET rows = $4::bigint, quarantined = $5::bigint, bytes = $6::bigint, rules = $7::jsonb, leaks = $8::jsonb,
+       source_digest = $9, output_digest = $10, evidence = $11, chain = $12, generation = $13::int
+     WHERE run = $1 AND partition = $2::int AND batch = $3::int`,
+    [
+      id.run,
+      id.partition,
+      id.batch,
+      outcome.rows,
+      outcome.quarantined,
+      outcome.bytes,
+      JSON.stringify(outcome.rules),
+      JSON.stringify(outcome.leaks),
+      outcome.sourceDigest,
+      outcome.outputDigest,
+      outcome.evidence,
+      outcome.chain,
+      outcome.generation,
+    ],
+  );
+}
+
+/** Writes that a batch failed, unless somebody committed it meanwhile: a loser never overwrites a winner. */
+export async function failBatch(session: Session, id: BatchId, error: string): Promise<void> {
+  await query(
+    session,
+    `UPDATE lethe.batch SET state = 'failed', error = $4
+     WHERE run = $1 AND partition = $2::int AND batch = $3::int AND state <> 'committed'`,
+    [id.run, id.partition, id.batch, error],
+  );
+}
+
+/** All of a partition's batches are committed. */
+export async function finishPartition(session: Session, run: string, partition: number, head: string): Promise<void> {
+  await query(session, `UPDATE lethe.partition SET done = true, head = $3 WHERE run = $1 AND partition = $2::int`, [
+    run,
+    partition,
+    head,
+  ]);
+}
+
+/** What the committed batches of partitions wrote. */
+export async function countPartitions(
+  session: Session,
+  run: string,
+  partitions: readonly number[],
+): Promise<{ rows: number; bytes: number; quarantined: number }> {
+  const [row] = await query(
+    session,
+    `SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(quarantined), 0) AS quarantined
+     FROM lethe.batch WHERE run = $1 AND partition = ANY ($2::int[]) AND state = 'committed'`,
+    [run, partitions],
+  );
+  return { rows: Number(row?.rows), bytes: Number(row?.bytes), quarantined: Number(row?.quarantined) };
+}
+
+/** A row for `lethe.quarantine`; the key is sealed, its hash keyed. Never a value. */
+export interface QuarantinedRow {
+  readonly key: string;
+  readonly keyHash: string;
+  readonly code: string;
+  readonly constraint?: string;
+  readonly column?: string;
+  readonly rule?: string;
+  readonly message: string;
+}
+
+export async function insertQuarantine(
+  session: Session,
+  id: BatchId,
+  table: number,
+  rows: readonly QuarantinedRow[],
+): Promise<void> {
+  const column = (of: (row: QuarantinedRow) => string | undefined) => rows.map((row) => of(row) ?? null);
+  await query(
+    session,
+    `INSERT INTO lethe.quarantine (run, table_id, partition, batch, key, key_hash, code, constraint_name, column_name, rule, message)
+     SELECT $1, $2::int, $3::int, $4::int, u.* FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) AS u
+     ON CONFLICT (run, table_id, key_hash) DO UPDATE SET partition = excluded.partition, batch = excluded.batch,
+       code = excluded.code, constraint_name = excluded.constraint_name, column_name = excluded.column_name,
+       rule = excluded.rule, message = excluded.message, replayed_at = NULL`,
+    [
+      id.run,
+      table,
+      id.partition,
+      id.batch,
+      column((row) => row.key),
+      column((row) => row.keyHash),
+      column((row) => row.code),
+      column((row) => row.constraint),
+      column((row) => row.column),
+      column((row) => row.rule),
+      column((row) => row.message),
+    ],
+  );
+}
+
+/** Rows of a table that the run has in quarantine by now. */
+export async function countQuarantined(session: Session, run: string, table: number): Promise<number> {
+  const [row] = await query(
+    session,
+    'SELECT count(*) AS count FROM lethe.quarantine WHERE run = $1 AND table_id = $2::int AND replayed_at IS NULL',
+    [run, table],
+  );
+  return Number(row?.count);
+}
+
+/** How a session deals with another attempt at the same work. */
+export interface TwinGuard {
+  /** Milliseconds to wait for it before its backends are terminated. */
+  readonly staleAfterMs: number;
+  /** `lethe:<run>/<unit>/`: what the names of all attempts begin with. */
+  readonly prefix: string;
+}
+
+const ROUNDS = 10;
+
+/**
+ * Runs `body` in a transaction that may have to wait for another attempt: a frozen one (its worker is gone, its COPY
+ * waits for ever and holds its locks) is terminated after the guard's time.
+ */
+export async function withoutTwin<T>(
+  session: Session,
+  id: BatchId,
+  guard: TwinGuard,
+  body: () => Promise<T>,
+): Promise<T> {
+  for (let round = 1; ; round++) {
+    try {
+      return await withTransaction(session, async () => {
+        await query(session, `SET LOCAL synchronous_commit = off`);
+        await query(session, `SET LOCAL lock_timeout = ${Math.ceil(guard.staleAfterMs)}`);
+        return body();
+      });
+    } catch (error) {
+      if (!isLockTimeout(error) || round === ROUNDS) throw error;
+      await terminateTwins(session, id, guard);
+    }
+  }
+}
+
+/** Ends other sessions of the same work. */
+export async function terminateTwins(session: Session, id: BatchId, guard: TwinGuard): Promise<void> {
+  await query(
+    session,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()
+       AND (starts_with(application_name, $1)
+         OR application_name = (SELECT backend FROM lethe.batch WHERE run = $2 AND partition = $3::int AND batch = $4::int))`,
+    [guard.prefix, id.run, id.partition, id.batch],
+  );
+}
+
+async function readBatch(session: Session, id: BatchId): Promise<TextRow | undefined> {
+  const [row] = await query(
+    session,
+    `SELECT batch, state, bounds, generation, attempt, chain FROM lethe.batch
+     WHERE run = $1 AND partition = $2::int AND batch = $3::int`,
+    [id.run, id.partition, id.batch],
+  );
+  return row;
+}
+
+function toPartition(row: TextRow): StoredPartition {
+  return {
+    partition: Number(row.partition),
+    table: Number(row.table_id),
+    bounds: row.bounds!,
+    generation: Number(row.generation),
+    done: row.done === 't',
+  };
+}
+
+function toBatch(row: TextRow): StoredBatch {
+  return {
+    batch: Number(row.batch),
+    state: row.state as BatchState,
+    bounds: row.bounds!,
+    generation: Number(row.generation),
+    attempt: Number(row.attempt),
+    chain: row.chain ?? '',
+  };
+}

@@ -1,0 +1,59 @@
+import type { ExecutionPlan, TablePlan } from '../../plan/plan.js';
+import type { Epoch } from '../fence.js';
+
+/**
+ * Everything that a thread needs to load rows: plain data, so that it can be posted to it. It holds connection URLs
+ * and the job key, so it stays inside the process: never in a history, a log or an error.
+ */
+export interface PartitionTask {
+  readonly run: string;
+  /** Raised with each attempt of the activity; part of the sessions' names. */
+  readonly attempt: number;
+  readonly source: { readonly url: string; readonly encoding?: string };
+  readonly destination: { readonly url: string };
+  /** The job key, 32 bytes. */
+  readonly jobKey: Uint8Array;
+  readonly consistency: 'job' | 'run';
+  readonly mode: 'replace' | 'upsert';
+  readonly execution: ExecutionPlan;
+  /** ISO 8601, UTC; what `:run_time` stands for. */
+  readonly runTime: string;
+  /** The source's snapshot: its generation, and exported ids of which any will do. */
+  readonly snapshot: { readonly generation: number; readonly ids: readonly string[] };
+  /** The tables that `work` is about. */
+  readonly tables: readonly LoadTable[];
+  /** Partitions that were cut before, or whole tables (small ones), which are cut first. */
+  readonly work:
+    | { readonly kind: 'partitions'; readonly partitions: readonly number[] }
+    | { readonly kind: 'tables' };
+  /** Sets `session_replication_role = replica`, so that no trigger fires: where the role may. */
+  readonly replicaRole: boolean;
+  /** Milliseconds after which a backend of an earlier attempt that is in the way is terminated. */
+  readonly staleAfterMs: number;
+}
+
+export interface LoadTable {
+  readonly plan: TablePlan;
+  readonly epoch: Epoch;
+  /**
+   * Parents of the table's semi-joins that are plain tables of the plan, read with ONLY, as `schema.table`; other
+   * parents are read with what inherits from them.
+   */
+  readonly plainParents?: readonly string[];
+}
+
+/** What has happened so far, told after every chunk. */
+export interface LoadProgress {
+  readonly partition: number;
+  readonly batch: number;
+  /** Rows and bytes written by this task. */
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What the ledger says of the partitions of a task, earlier attempts included. */
+export interface LoadResult {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly quarantined: number;
+}
