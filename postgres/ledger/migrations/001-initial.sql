@@ -2,7 +2,7 @@
 
 CREATE TABLE lethe.destination (
   -- One row. A clone of the database carries the row but not the identity, so it counts as unclaimed.
-  only            boolean PRIMARY KEY DEFAULT true CHECK (only),
+  single          boolean PRIMARY KEY DEFAULT true CHECK (single),
   system          text NOT NULL,
   database_oid    text NOT NULL,
   nonce           text NOT NULL,
