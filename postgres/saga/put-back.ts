@@ -1,0 +1,131 @@
+import type { LetheError } from '../../errors/errors.js';
+import type { TableName } from '../../plan/catalog.js';
+import { quoteIdent } from '../identifiers.js';
+import { lockTaken, markTaken, type TakenRow, takenTable } from '../ledger/ddl.js';
+import { execute, query, type Session, withTransaction } from '../session.js';
+
+/**
+ * Proves, first thing in a transaction, that the run still owns those of the tables that it has an epoch of; tables
+ * outside the job have none.
+ */
+export type Fence = (session: Session, tables: readonly TableName[]) => Promise<void>;
+
+/**
+ * Puts things back in one transaction that also crosses them off: after a kill they are either back and crossed off, or
+ * still open. A twin that got there first is waited for and then found done. A thing that somebody made again by hand,
+ * or whose table is gone, is crossed off as it is.
+ *
+ * @throws LetheError with the SQLSTATE in `details.code`, e.g. 23505 where rows stand in the way: see `postgres/settle`.
+ */
+export async function restoreRows(session: Session, fence: Fence, rows: readonly TakenRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await withTransaction(session, async () => {
+    await fence(session, rows.flatMap(tablesOf));
+    const open = await lockTaken(
+      session,
+      rows.map((row) => row.id),
+    );
+    const there = await whatIsThere(session, rows);
+    const statements = rows
+      .filter((row) => open.has(row.id) && there.get(row.id) !== 'done')
+      .flatMap((row) => (there.has(row.id) ? [validation(row)] : row.restore));
+    if (statements.length > 0) {
+      await generousMemory(session);
+      await execute(session, statements.join(';\n'));
+    }
+    await markTaken(session, [...open], 'restored');
+  });
+}
+
+/**
+ * Adds a key that rows violate as NOT VALID, so that new rows are checked at least, and leaves it owed. A unique index
+ * has no such state: it stays away. Says what was done.
+ */
+export async function leaveOwed(session: Session, fence: Fence, row: TakenRow): Promise<void> {
+  await withTransaction(session, async () => {
+    await fence(session, tablesOf(row));
+    const open = await lockTaken(session, [row.id]);
+    if (!open.has(row.id)) return;
+    const there = (await whatIsThere(session, [row])).get(row.id);
+    // A partitioned table cannot have a key that is NOT VALID before PostgreSQL 18.
+    if (!there && row.facts.foreignKey && !row.facts.foreignKey.partitioned) {
+      await execute(session, row.restore.map((statement) => notValid(statement, row)).join(';\n'));
+    }
+    await markTaken(session, [row.id], there === 'done' ? 'restored' : 'owed');
+  });
+}
+
+/** Rows, not the surroundings, are in the way: a duplicate, an exclusion, a missing parent. */
+export function isViolation(error: unknown): error is LetheError {
+  const code = (error as LetheError | undefined)?.details?.code;
+  return code === '23505' || code === '23P01' || code === '23503';
+}
+
+/** The table of the thing, and the one that a foreign key references. */
+function tablesOf(row: TakenRow): TableName[] {
+  const own = { schema: row.schema, name: row.table };
+  const key = row.facts.foreignKey;
+  return key ? [own, { schema: key.parentSchema, name: key.parentTable }] : [own];
+}
+
+function validation(row: TakenRow): string {
+  return `ALTER TABLE ${takenTable(row)} VALIDATE CONSTRAINT ${quoteIdent(row.object)}`;
+}
+
+function notValid(statement: string, row: TakenRow): string {
+  const definition = row.facts.foreignKey?.definition ?? '';
+  return statement.endsWith(` ${definition}`) ? `${statement} NOT VALID` : statement;
+}
+
+/**
+ * By id: `done` where there is nothing to do, since the thing exists as it was or its table exists no more;
+ * `unchecked` for a foreign key that is there, NOT VALID, and was valid once.
+ */
+async function whatIsThere(
+  session: Session,
+  rows: readonly TakenRow[],
+): Promise<Map<string, 'done' | 'unchecked'>> {
+  const found = await query(
+    session,
+    `SELECT w.id, CASE WHEN k.convalidated = false AND w.validated THEN 'unchecked' ELSE 'done' END AS state
+       FROM jsonb_to_recordset($1::jsonb)
+              AS w(id text, kind text, schema text, name text, object text, validated boolean,
+                   parent_schema text, parent_name text)
+       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
+       LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+       LEFT JOIN pg_catalog.pg_constraint k
+         ON k.conrelid = c.oid AND k.conname = w.object AND w.kind IN ('foreign key', 'constraint')
+      WHERE c.oid IS NULL
+         OR k.oid IS NOT NULL
+         OR w.parent_name IS NOT NULL AND NOT EXISTS (
+              SELECT 1 FROM pg_catalog.pg_class p JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+               WHERE pn.nspname = w.parent_schema AND p.relname = w.parent_name)
+         OR w.kind = 'index' AND EXISTS (
+              SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+               WHERE i.indrelid = c.oid AND ic.relname = w.object AND i.indisvalid)`,
+    [
+      JSON.stringify(
+        rows.map((row) => ({
+          id: row.id,
+          kind: row.kind,
+          schema: row.facts.relation?.schema ?? row.schema,
+          name: row.facts.relation?.name ?? row.table,
+          object: row.object,
+          validated: row.facts.foreignKey?.validated ?? false,
+          parent_schema: row.facts.foreignKey?.parentSchema,
+          parent_name: row.facts.foreignKey?.parentTable,
+        })),
+      ),
+    ],
+  );
+  return new Map(found.map((row) => [String(row.id), row.state as 'done' | 'unchecked']));
+}
+
+/** 256 MB for sorting, where the server allows itself less: enough for its own default of two parallel workers. */
+async function generousMemory(session: Session): Promise<void> {
+  await query(
+    session,
+    `SELECT set_config('maintenance_work_mem', '256MB', true)
+      WHERE pg_catalog.pg_size_bytes(current_setting('maintenance_work_mem')) < 268435456`,
+  );
+}
