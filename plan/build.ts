@@ -1,22 +1,36 @@
 import type { Job } from '../job/types.js';
-import type { Catalog } from './catalog.js';
+import { Acceptance } from './accept.js';
+import { type Catalog, tableText } from './catalog.js';
+import { closeFilters } from './closure.js';
 import { refuseMissing } from './columns.js';
-import { type Decisions, decide } from './decide.js';
+import { proveConstraints } from './constraints.js';
+import { decide } from './decide.js';
 import { groupDomains } from './domains.js';
-import { findTransformer, specsOf } from './effects.js';
+import type { ExpressionProblem } from './expressions.js';
 import { Findings } from './findings.js';
-import { chooseKey } from './keys.js';
-import { type ColumnPair, columnOf, type Reference, type TablePair } from './model.js';
+import type { Reference, TablePair } from './model.js';
 import { orderTables } from './order.js';
+import { judgeOutside } from './outside.js';
 import { pinRules } from './pins.js';
-import type { ColumnPlan, Plan, TablePlan } from './plan.js';
+import type { Plan } from './plan.js';
 import { collectReferences } from './references.js';
+import { compareDomains, type RememberedDomains } from './remembered.js';
+import { planFreeSequences } from './sequences.js';
+import { planTable } from './table-plan.js';
 import { pairTables } from './tables.js';
+import { proveUniqueness } from './uniqueness.js';
+import { judgeUpsert } from './upsert.js';
 
 export interface PlanInput {
   readonly job: Job;
   readonly source: Catalog;
   readonly destination: Catalog;
+  /** Domains of earlier runs of the job, as the destination remembers them. Default: none. */
+  readonly remembered?: RememberedDomains;
+  /** Somebody accepted that domains change their output. Default false. */
+  readonly acceptDomains?: boolean;
+  /** What the source said about the conditions of an earlier plan (`planExpressions`). Default: nothing. */
+  readonly expressionProblems?: readonly ExpressionProblem[];
 }
 
 /**
@@ -28,19 +42,38 @@ export function buildPlan(input: PlanInput): Plan {
   const findings = new Findings();
   const tables = pairTables(job, source, destination, findings);
   const references = collectReferences(job, tables, findings);
-  const groups = groupDomains(
-    job,
-    tables,
-    references,
-    (reference, column) => leaves(reference, column),
-    findings,
-  );
-  const decisions = decide(job, tables, groups, findings);
-  for (const table of tables) {
-    refuseMissing(table.source, table.destination, (column) => isNulled(table, column), findings);
+  const live = references.filter((reference) => !isCut(reference));
+  const decisions = decide(job, tables, groupDomains(job, tables, live, findings), findings);
+  for (const { source: table, destination: counterpart, rules } of tables) {
+    refuseMissing(table, counterpart, (column) => rules?.columns[column]?.spec.name === 'null', findings);
   }
-  const { layers, cycles } = orderTables(tables, references);
-  const plans = tables.map((table) => planTable(job, table, decisions, findings));
+  const acceptance = new Acceptance(findings);
+  proveUniqueness(tables, decisions, acceptance, findings);
+  proveConstraints(tables, decisions, acceptance, findings);
+  acceptance.reportUnused(tables);
+  judgeOutside(job, tables, destination, decisions, findings);
+  judgeUpsert(job, findings);
+  const order = orderTables(tables, references);
+  const isNulled = ({ pairs }: Reference) =>
+    pairs.some(({ from }) => decisions.of.get(from.key)?.effect.kind === 'nulled');
+  const semiJoins = closeFilters(tables, live, order, isNulled, findings);
+  const plans = tables.map((table) =>
+    planTable({ job, table, decisions, destination, semiJoins: semiJoins.get(table.id) ?? [], findings }),
+  );
+  findings.add(
+    compareDomains(
+      input.remembered ?? {},
+      { domains: decisions.domains, consistency: job.consistency, mode: job.destination.mode },
+      input.acceptDomains,
+    ),
+  );
+  for (const { expression, message } of input.expressionProblems ?? []) {
+    const { table, position } = expression;
+    findings.refuse('expression', `${expression.kind} of ${tableText(table)}: ${message}`, {
+      table: tableText(table),
+      position,
+    });
+  }
   return {
     version: 1,
     job: job.job,
@@ -51,10 +84,11 @@ export function buildPlan(input: PlanInput): Plan {
     destination: destination.database,
     tables: plans,
     domains: decisions.domains,
-    order: layers,
-    cycles,
+    order: order.layers,
+    cycles: order.cycles,
     findings: findings.sorted(),
     ...pinRules(plans),
+    freeSequences: planFreeSequences(tables, source, destination),
     execution: {
       batchRows: job.batchRows,
       concurrency: job.concurrency,
@@ -66,84 +100,12 @@ export function buildPlan(input: PlanInput): Plan {
   };
 }
 
-/** A referencing column that the job nulls explicitly references nothing, so it need not follow the referenced one. */
-function leaves(reference: Reference, column: ColumnPair): boolean {
-  if (!column.destination.type.nullable) return false;
-  if (!reference.matchFull) return isNulled(reference.from, column.source.name);
-  return reference.pairs.every((pair) => isNulled(reference.from, pair.from.source.name));
+/** The job nulls referencing columns explicitly: then nothing is referenced, and they need not follow. */
+function isCut({ from, pairs, matchFull }: Reference): boolean {
+  const nulled = pairs.filter((pair) => nulls(from, pair.from.source.name));
+  return matchFull ? nulled.length === pairs.length : nulled.length > 0;
 }
 
-function isNulled(table: TablePair, column: string): boolean {
+function nulls(table: TablePair, column: string): boolean {
   return table.rules?.columns[column]?.spec.name === 'null';
-}
-
-function planTable(job: Job, table: TablePair, decisions: Decisions, findings: Findings): TablePlan {
-  const { source, destination } = table;
-  const key = chooseKey(table, findings);
-  return {
-    id: table.id,
-    source: { schema: source.schema, name: source.name },
-    destination: { schema: destination.schema, name: destination.name },
-    destinationOid: destination.oid,
-    destinationKind: destination.kind,
-    units: source.leaves.map(({ schema, name, oid, pages, rows, bytes }) => ({
-      schema,
-      name,
-      oid,
-      pages,
-      rows,
-      bytes,
-    })),
-    key,
-    ...(table.rules?.where !== undefined && { where: table.rules.where }),
-    semiJoins: [],
-    columns: table.columns.map((column) => planColumn(table, column, key, decisions, findings)),
-    conditions: decisions.conditions(table),
-    deleteMissing: job.destination.deleteMissing,
-    rows: source.rows,
-    bytes: source.bytes,
-    fingerprint: source.fingerprint,
-    destinationFingerprint: destination.fingerprint,
-    sequences: [],
-  };
-}
-
-function planColumn(
-  table: TablePair,
-  column: ColumnPair,
-  key: TablePlan['key'],
-  decisions: Decisions,
-  findings: Findings,
-): ColumnPlan {
-  const decision = decisions.of.get(column.key);
-  const branches = decision?.branches ?? [];
-  const needs = [
-    ...new Set(specsOf(branches).flatMap((spec) => findTransformer(spec.name)?.needs?.(spec.options) ?? [])),
-  ];
-  const place = { table: table.name, column: column.source.name, position: decision?.position };
-  for (const need of needs) {
-    if (need === 'key' && key.kind === 'ctid') {
-      findings.refuse(
-        'needs-key',
-        `${column.key} is shifted by its row's key, but ${table.name} has no primary key and no unique index without NULLs: name a column to go by in the transformer's options, or choose another transformer`,
-        place,
-      );
-    }
-    if (need !== 'key' && !columnOf(table, need)) {
-      findings.refuse(
-        'needs-column',
-        `${column.key}: its transformer reads ${need}, which ${table.name} does not have or the destination computes: name a column that is copied`,
-        place,
-      );
-    }
-  }
-  return {
-    name: column.source.name,
-    destination: column.destination.name,
-    type: column.source.type,
-    branches,
-    domain: decision?.group.name ?? column.key,
-    compileType: decision?.compileType ?? column.type,
-    needs,
-  };
 }

@@ -21,15 +21,11 @@ export interface DomainGroup {
   path(from: ColumnPair, to: ColumnPair): string;
 }
 
-/**
- * Groups every column of the job into domains. `leaves` names columns that leave their domain as referencing columns,
- * because the job nulls them: a NULL references nothing.
- */
+/** Groups every column of the job into domains. */
 export function groupDomains(
   job: Job,
   tables: readonly TablePair[],
   references: readonly Reference[],
-  leaves: (reference: Reference, column: ColumnPair) => boolean,
   findings: Findings,
 ): DomainGroup[] {
   const columns = tables.flatMap((table) => table.columns).sort((a, b) => byBytes(a.key, b.key));
@@ -41,7 +37,7 @@ export function groupDomains(
   };
   for (const reference of references) {
     for (const { from, to } of reference.pairs) {
-      if (from === to || leaves(reference, from)) continue;
+      if (from === to) continue;
       parents.get(from)?.push(to);
       connect(from, to);
     }

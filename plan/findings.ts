@@ -26,6 +26,13 @@ export class Findings {
     this.#add('note', code, message, place);
   }
 
+  /** Takes over findings that were made elsewhere. */
+  add(findings: readonly Finding[]): void {
+    for (const { level, code, message, table, column, position } of findings) {
+      this.#add(level, code, message, { table, column, position });
+    }
+  }
+
   /** Refusals first, then warnings, then notes; each in the order found. */
   sorted(): Finding[] {
     const rank = { refusal: 0, warning: 1, note: 2 };

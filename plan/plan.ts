@@ -26,6 +26,8 @@ export interface Plan {
   readonly ruleSet: string;
   /** Transformer versions and value-list hashes behind `ruleSet`, for naming what differs. */
   readonly versions: Readonly<Record<string, string>>;
+  /** Sequences that no column of the job uses: the destination's is set to the source's value. */
+  readonly freeSequences: readonly { readonly source: TableName; readonly destination: TableName }[];
   /** How the run executes, as the job says; pinned with the plan. */
   readonly execution: ExecutionPlan;
 }
@@ -77,6 +79,8 @@ export interface TablePlan {
   readonly conditions: readonly string[];
   /** Conflict key of `upsert`. */
   readonly conflictKey?: readonly string[];
+  /** `upsert`: some column is GENERATED ALWAYS AS IDENTITY, so INSERT must say OVERRIDING SYSTEM VALUE (COPY need not). */
+  readonly overridingSystemValue: boolean;
   readonly deleteMissing: boolean;
   readonly rows: number;
   readonly bytes: number;
@@ -110,6 +114,7 @@ export interface ReadUnit extends TableName {
   readonly filenode?: string;
 }
 
+/** Where several columns draw from one sequence, each has an entry, and the greatest value wins. */
 export interface SequencePlan {
   /** In the destination. */
   readonly sequence: TableName;
