@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JobKeys } from '../anonymize/keys.js';
-import { versionsOf } from '../anonymize/registry.js';
+import { versions } from '../anonymize/registry.js';
+import type { TransformerSpec } from '../anonymize/transformer.js';
 import { LetheError } from '../errors/errors.js';
 import type { Pins } from '../ledger/types.js';
-import { specsOf } from '../plan/specs.js';
+import type { Plan } from '../plan/plan.js';
 import { readIdentity } from '../postgres/catalog/identity.js';
 import type { Session } from '../postgres/session.js';
 
@@ -20,7 +21,7 @@ export async function checkPins(session: Session, pins: Pins, keys: JobKeys): Pr
   if (!isDeepStrictEqual(identity, pins.plan.destination)) {
     differs.push('the destination (its reference leads to another database here)');
   }
-  const here = versionsOf(specsOf(pins.plan));
+  const here = versions(specsOf(pins.plan));
   for (const [name, version] of Object.entries(pins.plan.versions)) {
     if (here[name] !== version)
       differs.push(`${name} (the run pinned ${version}, here it is ${here[name] ?? 'unknown'})`);
@@ -30,5 +31,16 @@ export async function checkPins(session: Session, pins: Pins, keys: JobKeys): Pr
       'PinMismatch',
       `This worker does not fit the run: it differs in ${differs.join('; ')}. Give all workers the same configuration and version.`,
     );
+  }
+}
+
+function* specsOf(plan: Plan): Iterable<TransformerSpec> {
+  for (const { columns } of plan.tables) {
+    for (const { branches } of columns) {
+      for (const { apply, otherwise } of branches) {
+        yield apply;
+        if (otherwise) yield otherwise;
+      }
+    }
   }
 }

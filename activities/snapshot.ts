@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { activityInfo, heartbeat } from '@temporalio/activity';
+import { heartbeat } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import { quoteLiteral } from '../postgres/identifiers.js';
@@ -9,9 +9,10 @@ import {
   loseSnapshot,
   publishSnapshot,
 } from '../postgres/ledger/snapshots.js';
-import { openSession, query, type Session } from '../postgres/session.js';
+import { query, type Session } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { type OpenRun, withRun } from './run.js';
+import { withSource } from './source.js';
 
 const BEAT_MS = 3_000;
 const POLL_MS = 40;
@@ -23,19 +24,15 @@ const PUBLISH_TIMEOUT_MS = 60_000;
  */
 export async function holdSnapshot(deps: Dependencies, ref: RunRef, holder: number): Promise<void> {
   await withRun(deps, ref, async (run) => {
-    const source = await openSession({
-      url: await deps.resolve(run.pins.source.url),
-      role: 'source',
-      applicationName: `lethe:${ref.run}/s${holder}/${activityInfo().attempt}`,
-      encoding: run.pins.source.encoding,
-      signal: run.signal,
-    });
-    try {
-      await openSnapshot(run, source, holder);
-      await keepOpen(run, source);
-    } finally {
-      await source.close();
-    }
+    await withSource(
+      deps,
+      run,
+      async (source) => {
+        await openSnapshot(run, source, holder);
+        await keepOpen(run, source);
+      },
+      `s${holder}`,
+    );
   });
 }
 

@@ -55,7 +55,9 @@ export function chainLink(previous: string, facts: BatchFacts): string {
  */
 export function headsDigest(heads: ReadonlyMap<number, string>): string {
   const ordered = [...heads].sort(([a], [b]) => a - b);
-  return createHash('sha256').update(JSON.stringify(['lethe/1/heads', ordered])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(['lethe/1/heads', ordered]))
+    .digest('hex');
 }
 
 function sorted(counts: Readonly<Record<string, number>>): [string, number][] {

@@ -2,12 +2,8 @@ import type { RetryPolicy } from '@temporalio/common';
 import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities, DataActivities } from '../activities/types.js';
 import { NON_RETRYABLE } from '../errors/errors.js';
+import { HOLDER_HEARTBEAT_S, PARTITION_HEARTBEAT_S } from '../ledger/timing.js';
 import { dataQueue } from './queues.js';
-
-/** A partition activity that is silent for longer is given to another worker. Seconds. */
-export const PARTITION_HEARTBEAT_S = 20;
-/** The same for a snapshot holder: shorter, since a lost snapshot costs more the later it is noticed. Seconds. */
-export const HOLDER_HEARTBEAT_S = 15;
 
 /** An attempt every half minute at most, for about a quarter of an hour: a restart is survived, a mistake is told. */
 const retry: RetryPolicy = {

@@ -39,9 +39,15 @@ export interface SyncTableInput {
 export async function syncTable(input: SyncTableInput): Promise<void> {
   const report = reporter(input);
   let window = input.window;
-  setHandler(windowSignal, (next) => void (window = next), {
-    description: 'Sets how many partitions may be in flight at once; 0 pauses. Sent by the run.',
-  });
+  setHandler(
+    windowSignal,
+    (next) => {
+      window = next;
+    },
+    {
+      description: 'Sets how many partitions may be in flight at once; 0 pauses. Sent by the run.',
+    },
+  );
   setCurrentDetails(input.names.map((name) => `- ${name}`).join('\n'));
   try {
     await condition(() => window > 0);

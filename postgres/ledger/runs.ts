@@ -78,6 +78,29 @@ export async function touchRun(session: Session, run: string): Promise<void> {
   await query(session, 'UPDATE lethe.run SET seen_at = clock_timestamp() WHERE run = $1', [run]);
 }
 
+/** Open runs other than `run` that own one of the tables (ids in `lethe.epoch`). */
+export async function openOwners(session: Session, run: string, ids: readonly number[]): Promise<RunRow[]> {
+  const rows = await query(
+    session,
+    `SELECT ${COLUMNS} FROM lethe.run
+     WHERE run <> $1 AND state IN ('planned', 'loading', 'settling', 'validating')
+       AND run IN (SELECT run FROM lethe.epoch WHERE id = ANY ($2::int[]))
+     ORDER BY started_at`,
+    [run, ids],
+  );
+  return rows.map(toRun);
+}
+
+/** Ends runs whose tables another one has taken over. */
+export async function supersede(session: Session, runs: readonly string[]): Promise<void> {
+  await query(
+    session,
+    `UPDATE lethe.run SET state = 'superseded', ended_at = clock_timestamp()
+     WHERE run = ANY ($1::uuid[]) AND state = ANY ($2::text[])`,
+    [runs, statesBefore('superseded')],
+  );
+}
+
 /** Ends a run with its report and the signature over it. Ending it again the same way changes nothing. */
 export async function endRun(
   session: Session,

@@ -1,0 +1,126 @@
+import { activityInfo, heartbeat } from '@temporalio/activity';
+import { parseJobKey } from '../anonymize/keys.js';
+import { LetheError } from '../errors/errors.js';
+import { PARTITION_HEARTBEAT_S } from '../ledger/timing.js';
+import type { RunRef } from '../ledger/types.js';
+import type { Plan, TablePlan } from '../plan/plan.js';
+import { readPartition } from '../postgres/ledger/batches.js';
+import { currentSnapshots, type HeldSnapshot, loseSnapshot } from '../postgres/ledger/snapshots.js';
+import { cutTable as cut } from '../postgres/load/cut.js';
+import type { LoadResult, PartitionTask } from '../postgres/load/task.js';
+import { silenceFor } from '../postgres/saga/guards.js';
+import { withTransaction } from '../postgres/session.js';
+import type { Dependencies } from './dependencies.js';
+import { epochsOf } from './epochs.js';
+import { type OpenRun, withRun } from './run.js';
+import { withSource } from './source.js';
+
+/** Loads one partition from its last committed batch on. */
+export async function anonymizePartition(
+  deps: Dependencies,
+  ref: RunRef,
+  partition: number,
+): Promise<LoadResult> {
+  return withRun(deps, ref, async (run) => {
+    const { table } = await readPartition(run.session, ref.run, partition, run.keys.ledger);
+    return load(deps, run, [table], { kind: 'partitions', partitions: [partition] });
+  });
+}
+
+/** Cuts and loads several small tables, one after the other over the same two connections. */
+export async function anonymizeTables(
+  deps: Dependencies,
+  ref: RunRef,
+  tables: number[],
+): Promise<LoadResult> {
+  return withRun(deps, ref, (run) => load(deps, run, tables, { kind: 'tables' }));
+}
+
+async function load(
+  deps: Dependencies,
+  run: OpenRun,
+  tables: readonly number[],
+  work: PartitionTask['work'],
+): Promise<LoadResult> {
+  const task = await loadTask(deps, run, tables, work);
+  try {
+    return await deps.load(task, heartbeat, run.signal);
+  } catch (error) {
+    if (error instanceof LetheError && error.type === 'SnapshotLost') {
+      for (const id of task.snapshot.ids) await loseSnapshot(run.session, run.ref.run, id);
+    }
+    throw error;
+  }
+}
+
+/** Cuts a table into partitions under the snapshot, once; the ids of those that are not done. */
+export async function cutTable(deps: Dependencies, ref: RunRef, table: number): Promise<number[]> {
+  return withRun(deps, ref, async (run) => {
+    const plan = tableOf(run.pins.plan, table);
+    const { of } = await epochsOf(run);
+    const [snapshot] = await snapshotsOf(run);
+    const partitions = await withSource(deps, run, (source) =>
+      withTransaction(
+        source,
+        () =>
+          cut(
+            {
+              run: ref.run,
+              plan,
+              epoch: of(plan),
+              generation: snapshot.generation,
+              keys: run.keys,
+              batchRows: run.pins.plan.execution.batchRows,
+            },
+            source,
+            run.session,
+          ),
+        { snapshot: snapshot.exportedId, readOnly: true },
+      ),
+    );
+    return partitions.filter(({ done }) => !done).map(({ partition }) => partition);
+  });
+}
+
+/** What a thread needs; every secret in it was resolved here and stays in this process. */
+export async function loadTask(
+  deps: Dependencies,
+  run: OpenRun,
+  tables: readonly number[],
+  work: PartitionTask['work'],
+): Promise<PartitionTask> {
+  const { pins, ref, session } = run;
+  const { plan } = pins;
+  const [epochs, snapshots] = await Promise.all([epochsOf(run), snapshotsOf(run)]);
+  return {
+    run: ref.run,
+    attempt: activityInfo().attempt,
+    source: { url: await deps.resolve(pins.source.url), encoding: pins.source.encoding },
+    destination: { url: run.destinationUrl },
+    jobKey: parseJobKey(await deps.resolve(ref.key)),
+    consistency: plan.consistency,
+    mode: plan.mode,
+    execution: plan.execution,
+    runTime: pins.runTime,
+    snapshot: { generation: snapshots[0].generation, ids: snapshots.map(({ exportedId }) => exportedId) },
+    tables: tables.map((id) => ({ plan: tableOf(plan, id), epoch: epochs.of(tableOf(plan, id)) })),
+    work,
+    replicaRole: (await silenceFor(session, plan.mode)) === 'replica',
+    staleAfterMs: PARTITION_HEARTBEAT_S * 1_000,
+  };
+}
+
+function tableOf(plan: Plan, id: number): TablePlan {
+  const table = plan.tables.find((candidate) => candidate.id === id);
+  if (!table) throw new LetheError('Internal', `The plan has no table ${id}.`);
+  return table;
+}
+
+async function snapshotsOf({ session, ref }: OpenRun): Promise<[HeldSnapshot, ...HeldSnapshot[]]> {
+  const [first, ...more] = await currentSnapshots(session, ref.run);
+  if (first) return [first, ...more];
+  throw new LetheError(
+    'SnapshotLost',
+    'No snapshot of the source is held at the moment; a holder opens a new one.',
+  );
+}

@@ -1,0 +1,94 @@
+import { activityInfo } from '@temporalio/activity';
+import { jobKeys, parseJobKey } from '../anonymize/keys.js';
+import type { Pins, RunRef } from '../ledger/types.js';
+import { tableText } from '../plan/catalog.js';
+import type { TablePlan } from '../plan/plan.js';
+import { refusePlan } from '../plan/refuse.js';
+import { migrate } from '../postgres/ledger/migrate.js';
+import { findRun, insertRun, readPins } from '../postgres/ledger/runs.js';
+import { planJob } from '../postgres/planning.js';
+import { withSession } from '../postgres/session.js';
+import type { Dependencies } from './dependencies.js';
+import { toFailure } from './failure.js';
+import { findInput } from './resolve.js';
+import type { PreparedRun, SyncJobInput } from './types.js';
+
+/** Below this many bytes a table's copy costs less than an activity's round trip. */
+const SMALL_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Plans the run and records it with everything it pins. Called again for the same run, it returns what was recorded:
+ * from then on the job file may change without effect.
+ */
+export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJobInput): Promise<PreparedRun> {
+  try {
+    const { job, text } = await findInput(deps, input);
+    const [sourceUrl, destinationUrl, keyText] = await Promise.all(
+      [job.source.url, job.destination.url, job.key].map((reference) => deps.resolve(reference)),
+    );
+    const keys = jobKeys(parseJobKey(keyText!), job.consistency === 'run' ? ref.run : undefined);
+    const { workflowExecution, attempt } = activityInfo();
+    const session = (role: 'source' | 'destination', url: string) =>
+      ({
+        url,
+        role,
+        applicationName: `lethe:${ref.run}/p/${attempt}`,
+        encoding: job.source.encoding,
+      }) as const;
+
+    return await withSession(session('destination', destinationUrl!), async (destination) =>
+      withSession(session('source', sourceUrl!), async (source) => {
+        await openForWriting({
+          job,
+          text,
+          source,
+          destination,
+          sourceUrl: sourceUrl!,
+          destinationUrl: destinationUrl!,
+        });
+        await migrate(destination);
+        if (await findRun(destination, ref.run)) return prepared(await readPins(destination, ref.run));
+        const { plan } = await planJob(job, source, destination);
+        refusePlan(plan);
+        const pins: Pins = {
+          keyCheck: keys.check,
+          plan,
+          jobText: text,
+          runTime: new Date().toISOString(),
+          source: { url: job.source.url, encoding: job.source.encoding },
+          snapshot: job.source.snapshot,
+        };
+        await insertRun(destination, {
+          run: ref.run,
+          job: ref.job,
+          mode: plan.mode,
+          pins,
+          namespace: deps.namespace,
+          workflowId: workflowExecution!.workflowId,
+        });
+        return prepared(pins);
+      }),
+    );
+  } catch (error) {
+    throw toFailure(error);
+  }
+}
+
+function prepared({ plan }: Pins): PreparedRun {
+  return {
+    tables: plan.tables.map((table) => ({
+      id: table.id,
+      name: tableText(table.source),
+      rows: Math.max(0, Math.round(table.rows)),
+      small: isSmall(table),
+    })),
+    layers:
+      plan.mode === 'replace' ? [plan.tables.map(({ id }) => id)] : plan.order.map((layer) => [...layer]),
+    concurrency: plan.execution.concurrency,
+    warnings: plan.findings.filter(({ level }) => level === 'warning').map(({ message }) => message),
+  };
+}
+
+function isSmall(table: TablePlan): boolean {
+  return table.bytes < SMALL_BYTES;
+}
