@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
+import { LetheError } from '../errors/errors.js';
+import { findJob, jobFolder } from '../job/folder.js';
+import { type LoadedJob, loadJob, readJobText } from '../job/load.js';
+import { referenceMistake, resolveReference } from '../job/references.js';
+
+const FILES = ['.yaml', '.yml', '.json', '.js', '.mjs'];
+
+function isFile(argument: string): boolean {
+  return FILES.includes(extname(argument)) || existsSync(argument);
+}
+
+/** JOB on a command line: the path of a job file, or the name of a job in the job folder (`LETHE_JOBS`). */
+export function jobArgument(argument: string, env?: string): Promise<LoadedJob> {
+  return isFile(argument) ? loadJob(argument, { env }) : findJob(jobFolder(), argument, { env });
+}
+
+/** What `sync` hands to the workflow: the text as it is in the file; the worker lays the environment over it. */
+export async function jobText(loaded: LoadedJob): Promise<{ name: string; text: string }> {
+  return { name: loaded.file, text: await readJobText(loaded.file) };
+}
+
+/** SOURCE or DEST on a command line: a connection URL, a reference, or a job file whose side is meant. */
+export async function databaseArgument(
+  argument: string,
+  side: 'source' | 'destination',
+  env?: string,
+): Promise<{ url: string; reference?: string }> {
+  if (/^postgres(ql)?:\/\//.test(argument)) return { url: argument };
+  if (isFile(argument)) {
+    const { job } = await loadJob(argument, { env });
+    const reference = job[side].url;
+    return { url: await resolveReference(reference), reference };
+  }
+  if (referenceMistake(argument)) {
+    throw new LetheError(
+      'JobInvalid',
+      `The ${side} is given as a connection URL (postgres://…), a reference (env:NAME, file:PATH, exec:COMMAND) or a job file that is there.`,
+    );
+  }
+  return { url: await resolveReference(argument), reference: argument };
+}

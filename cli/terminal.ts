@@ -1,0 +1,111 @@
+import Table from 'cli-table3';
+
+/** Text in colour, where the terminal takes it and `NO_COLOR` is not set. */
+export const paint = {
+  bold: (text: string) => code(1, 22, text),
+  dim: (text: string) => code(2, 22, text),
+  red: (text: string) => code(31, 39, text),
+  green: (text: string) => code(32, 39, text),
+  yellow: (text: string) => code(33, 39, text),
+  cyan: (text: string) => code(36, 39, text),
+};
+
+function code(on: number, off: number, text: string): string {
+  return colours() ? `\u001b[${on}m${text}\u001b[${off}m` : text;
+}
+
+function colours(): boolean {
+  if (process.env.NO_COLOR) return false;
+  return Boolean(process.env.FORCE_COLOR) || Boolean(process.stdout.isTTY && process.stderr.isTTY);
+}
+
+/** Columns of the terminal; 100 where there is none. */
+export function terminalWidth(): number {
+  return Math.max(60, process.stdout.columns ?? 100);
+}
+
+/** A result: stdout. */
+export function say(text = ''): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** What goes on: stderr. */
+export function tell(text = ''): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** The one JSON document of a `--json` command. */
+export function sayJson(value: unknown): void {
+  say(JSON.stringify(value, null, 2));
+}
+
+export interface TableColumn {
+  readonly head: string;
+  readonly right?: boolean;
+  /** Longest text in characters; what is longer is wrapped. */
+  readonly width?: number;
+}
+
+/** Aligned columns under a header line, without boxes; two blanks between them. */
+export function table(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): string {
+  const wide = columns.map(({ head, width }, i) => {
+    const longest = Math.max(head.length, ...rows.map((row) => visible(row[i] ?? '')));
+    return width === undefined ? longest : Math.min(width, longest);
+  });
+  const made = new Table({
+    head: columns.map(({ head }) => paint.dim(head)),
+    colWidths: wide.map((width) => width + 2),
+    colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
+    wordWrap: true,
+    wrapOnWordBoundary: false,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+    chars: Object.fromEntries(BORDERS.map((name) => [name, ''])),
+  });
+  made.push(...rows.map((row) => [...row]));
+  return made
+    .toString()
+    .split('\n')
+    .map((line) => `  ${line.trimEnd()}`)
+    .join('\n');
+}
+
+const BORDERS = [
+  ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+  ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'],
+];
+
+/** Characters that show: without colour codes. */
+export function visible(text: string): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
+  return Math.max(...text.split('\n').map((line) => line.replace(/\u001b\[\d+m/g, '').length));
+}
+
+/** `1,234,567` */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** `3 tables`, `1 table` */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+/** `12.3 MB` */
+export function bytes(value: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let size = Math.max(0, value);
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[unit]}`;
+}
+
+/** `4 s`, `3 min 20 s`, `2 h 5 min` */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 10 ? seconds.toFixed(1) : whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
