@@ -2,7 +2,21 @@ import { createHash } from 'node:crypto';
 import { LetheError } from '../errors/errors.js';
 import { lookup, register, suggest } from './spec.js';
 import type { Transformer, TransformerSpec } from './transformer.js';
+import { constant } from './transformers/constant.js';
+import { creditCard } from './transformers/creditCard.js';
+import { dateShift } from './transformers/dateShift.js';
+import { dateTruncate } from './transformers/dateTruncate.js';
+import { iban } from './transformers/iban.js';
+import { ip } from './transformers/ip.js';
 import { keep } from './transformers/keep.js';
+import { mask } from './transformers/mask.js';
+import { noise } from './transformers/noise.js';
+import { nullify } from './transformers/null.js';
+import { phone } from './transformers/phone.js';
+import { range } from './transformers/range.js';
+import { regexReplace } from './transformers/regexReplace.js';
+import { scramble } from './transformers/scramble.js';
+import { url } from './transformers/url.js';
 import { listHash } from './value-lists.js';
 
 export { type ParsedSpec, parseSpec, specSchema } from './spec.js';
@@ -12,6 +26,20 @@ export { type ParsedSpec, parseSpec, specSchema } from './spec.js';
 // biome-ignore format: one a line.
 const ALL: readonly Transformer<any>[] = [
   keep,
+  constant,
+  creditCard,
+  dateShift,
+  dateTruncate,
+  iban,
+  ip,
+  mask,
+  noise,
+  nullify,
+  phone,
+  range,
+  regexReplace,
+  scramble,
+  url,
 ];
 
 register(ALL);

@@ -75,6 +75,11 @@ export interface CompileContext<O> {
   readonly type: ColumnType;
   /** The keyed function of the column's domain. */
   readonly prf: Prf;
+  /**
+   * The keyed function that all columns of the job share, for what must agree between columns (dateShift). Absent in
+   * tests of a single column: `prf` then serves.
+   */
+  readonly shared?: Prf;
   /** Builds the function of a nested transformer; `label` separates its keyed function from its siblings'. */
   nested(spec: TransformerSpec, type: ColumnType, label: string): ColumnTransform;
 }
@@ -117,7 +122,11 @@ export interface Transformer<O = unknown> {
   /** One line for the docs and editors. */
   readonly summary: string;
   /** An input and what it may become, for the docs: `['ann@example.com', 'quiet.otter41@mail.example']`. */
-  readonly example: { readonly options?: Record<string, unknown>; readonly input: string; readonly type?: Partial<ColumnType> };
+  readonly example: {
+    readonly options?: Record<string, unknown>;
+    readonly input: string;
+    readonly type?: Partial<ColumnType>;
+  };
   /** Options with defaults and descriptions: validation, JSON Schema and docs come from it. */
   readonly options: z.ZodType<O>;
   /**
