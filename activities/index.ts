@@ -1,4 +1,3 @@
-import { activityInfo } from '@temporalio/activity';
 import type { Dependencies } from './dependencies.js';
 import { finishRun } from './finish.js';
 import { anonymizePartition, anonymizeTables, cutTable } from './load.js';
@@ -14,7 +13,7 @@ import { validateRun } from './validate.js';
 export function createControlActivities(deps: Dependencies): ControlActivities {
   return {
     resolveJob: (input) => resolveJob(deps, input),
-    prepareRun: (ref, input) => prepareRun(deps, ref, input, activityInfo().workflowExecution!.workflowId),
+    prepareRun: (ref, input) => prepareRun(deps, ref, input),
     holdSnapshot: (ref, holder) => holdSnapshot(deps, ref, holder),
     awaitSnapshot: (ref) => awaitSnapshot(deps, ref),
     openDestination: (ref) => openDestination(deps, ref),

@@ -22,8 +22,10 @@ export async function anonymizePartition(
   partition: number,
 ): Promise<LoadResult> {
   return withRun(deps, ref, async (run) => {
-    const { table } = await readPartition(run.session, ref.run, partition, run.keys.ledger);
-    return load(deps, run, [table], { kind: 'partitions', partitions: [partition] });
+    const found = await readPartition(run.session, ref.run, partition);
+    if (!found)
+      throw new LetheError('Internal', `The ledger has no partition ${partition} of run ${ref.run}.`);
+    return load(deps, run, [found.table], { kind: 'partitions', partitions: [partition] });
   });
 }
 
@@ -110,7 +112,8 @@ export async function loadTask(
   };
 }
 
-function tableOf(plan: Plan, id: number): TablePlan {
+/** The table of a plan by its id. */
+export function tableOf(plan: Plan, id: number): TablePlan {
   const table = plan.tables.find((candidate) => candidate.id === id);
   if (!table) throw new LetheError('Internal', `The plan has no table ${id}.`);
   return table;

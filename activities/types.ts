@@ -58,6 +58,15 @@ export interface RunVerdict {
   checks: { name: string; ok: boolean; message: string }[];
 }
 
+/** How a run ended. */
+export interface RunEnd {
+  state: 'complete' | 'failed' | 'cancelled';
+  /** Type and message of the error, unless complete. */
+  error?: string;
+  message?: string;
+  checks?: RunVerdict['checks'];
+}
+
 /** How a workflow that a run started stands: `open`, or why it is not; `unknown` when nobody could be asked. */
 export interface ChildStatus {
   workflowId: string;
@@ -84,10 +93,7 @@ export interface ControlActivities {
   settleReferences(ref: RunRef): Promise<void>;
   validateRun(ref: RunRef): Promise<RunVerdict>;
   /** Puts back whatever is still away and ends the run in the ledger, signed. Idempotent. */
-  finishRun(
-    ref: RunRef,
-    end: { state: 'complete' | 'failed' | 'cancelled'; error?: string; message?: string },
-  ): Promise<void>;
+  finishRun(ref: RunRef, end: RunEnd): Promise<void>;
   /** How the run's own workflows stand; their parents may have continued as new, so they are asked for by id. */
   childStatus(workflowIds: string[]): Promise<ChildStatus[]>;
 }

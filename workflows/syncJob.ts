@@ -7,6 +7,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { RunVerdict, SyncJobInput } from '../activities/types.js';
+import type { RunRef } from '../ledger/types.js';
 import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
 import { type Carried, Conductor } from './conductor.js';
 import { describeFailure } from './failures.js';
@@ -65,6 +66,7 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
     },
   });
 
+  let checks: RunVerdict['checks'] = [];
   const resolved = carried?.resolved ?? (await control.resolveJob(job));
   const { ref } = resolved;
   upsertSearchAttributes([
@@ -84,25 +86,41 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
     await longControl.settleReferences(ref);
     conductor.enter('validating');
     const verdict = await longControl.validateRun(ref);
+    checks = verdict.checks;
     refuse(verdict);
-    await longControl.finishRun(ref, { state: 'complete' });
+    await longControl.finishRun(ref, { state: 'complete', checks });
     return { run: ref.run, job: ref.job, verdict };
   } catch (error) {
     if (conductor?.isContinuing(error)) throw error;
-    await CancellationScope.nonCancellable(async () => {
-      await conductor?.stopTables();
-      const { type, message } = describeFailure(error);
-      const state = isCancellation(error) ? 'cancelled' : 'failed';
-      await longControl.finishRun(ref, { state, error: type, message });
-    });
-    if (isCancellation(error)) throw error;
-    const { type, message } = describeFailure(error);
-    throw ApplicationFailure.nonRetryable(message, type);
+    const failure = describeFailure(error);
+    const undone = await CancellationScope.nonCancellable(() => undo(ref, conductor, error, failure, checks));
+    if (isCancellation(error) && !undone) throw error;
+    throw ApplicationFailure.nonRetryable([failure.message, undone].filter(Boolean).join(' '), failure.type);
   } finally {
     if (!conductor?.continuing) {
       await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
       conductor?.enter('ended');
     }
+  }
+}
+
+/** Stops the tables and ends the run in its ledger. Returns what could not be done, as a sentence. */
+async function undo(
+  ref: RunRef,
+  conductor: Conductor | undefined,
+  error: unknown,
+  failure: { type: string; message: string },
+  checks: RunVerdict['checks'],
+): Promise<string | undefined> {
+  // Without a plan there is nothing in the ledger and nothing was taken away.
+  if (!conductor) return undefined;
+  try {
+    await conductor.stopTables();
+    const state = isCancellation(error) ? 'cancelled' : 'failed';
+    await longControl.finishRun(ref, { state, error: failure.type, message: failure.message, checks });
+    return undefined;
+  } catch (second) {
+    return `What was taken away could not be put back: ${describeFailure(second).message} Run \`lethe restore\` once that is mended.`;
   }
 }
 
