@@ -42,7 +42,7 @@ export function sayJson(value: unknown): void {
 export interface TableColumn {
   readonly head: string;
   readonly right?: boolean;
-  /** Longest text in characters; what is longer is wrapped. */
+  /** Longest text in characters; what is longer is wrapped. The last column takes what the terminal has left. */
   readonly width?: number;
 }
 
@@ -52,12 +52,14 @@ export function table(columns: readonly TableColumn[], rows: readonly (readonly 
     const longest = Math.max(head.length, ...rows.map((row) => visible(row[i] ?? '')));
     return width === undefined ? longest : Math.min(width, longest);
   });
+  const before = wide.slice(0, -1).reduce((sum, width) => sum + width + 2, 2);
+  wide.push(Math.min(wide.pop() ?? 0, Math.max(20, terminalWidth() - before - 1)));
   const made = new Table({
     head: columns.map(({ head }) => paint.dim(head)),
     colWidths: wide.map((width) => width + 2),
     colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
     wordWrap: true,
-    wrapOnWordBoundary: false,
+    wrapOnWordBoundary: true,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     chars: Object.fromEntries(BORDERS.map((name) => [name, ''])),
   });
@@ -107,5 +109,6 @@ export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${seconds < 10 ? seconds.toFixed(1) : whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  const minutes = Math.floor((whole % 3600) / 60);
+  return `${Math.floor(whole / 3600)} h${minutes === 0 ? '' : ` ${minutes} min`}`;
 }

@@ -60,9 +60,9 @@ source:
 destination:
   postgres: ${destination}
   mode: replace
-key: ${comment('env:LETHE_KEY', 'make one with `lethe keygen`')}
-consistency: ${comment('job', 'the same output every run; run: unlinkable between runs')}
-unlisted: ${comment('block', 'a column nobody decided on stops the plan')}
+${comment('key: env:LETHE_KEY', 'make one with `lethe keygen`')}
+${comment('consistency: job', 'the same output every run; run: unlinkable between runs')}
+${comment('unlisted: block', 'a column nobody decided on stops the plan')}
 tables:`;
 }
 
@@ -76,7 +76,7 @@ function adviceLine(column: string, advice: Advice): string {
   const indent = '      ';
   switch (advice.kind) {
     case 'use':
-      return indent + comment(columnLine(column, advice.suggestion.spec), reasonOf(advice));
+      return comment(indent + columnLine(column, advice.suggestion.spec), reasonOf(advice));
     case 'follows':
       return `${indent}# ${column}: follows ${advice.column} (foreign key)`;
     case 'generated':
@@ -84,7 +84,7 @@ function adviceLine(column: string, advice: Advice): string {
     case 'undecided': {
       const spec = advice.suggestion?.spec;
       const line = spec === undefined ? `${column}: ?` : columnLine(column, spec);
-      return indent + comment(`# ${line}`, `undecided: ${advice.reason}`);
+      return comment(`${indent}# ${line}`, `undecided: ${advice.reason}`);
     }
   }
 }
@@ -94,5 +94,5 @@ function reasonOf({ suggestion }: Extract<Advice, { kind: 'use' }>): string {
 }
 
 function comment(text: string, note: string): string {
-  return `${text.padEnd(COMMENT_AT - 6)} # ${note.replaceAll('\n', ' ')}`;
+  return `${text.padEnd(COMMENT_AT)} # ${note.replaceAll('\n', ' ')}`;
 }

@@ -48,7 +48,7 @@ export class Advisor {
   readonly #groups: ReadonlyMap<string, Group>;
   readonly #personal: ReadonlySet<string>;
 
-  constructor(catalog: Catalog) {
+  constructor(private readonly catalog: Catalog) {
     this.#groups = groupByForeignKey(catalog);
     this.#personal = new Set(catalog.tables.filter(isPersonal).map(tableText));
   }
@@ -61,7 +61,17 @@ export class Advisor {
     if (group && group.decider !== name) return { kind: 'follows', column: group.decider };
     const byName = this.#byName(table, column, group !== undefined);
     if (byName) return byName;
-    return isKey(table, column) || group ? this.#key(table, column, group) : this.#byType(table, column);
+    if (isKey(table, column) || group) return this.#key(table, column, group);
+    const inherited = this.#parents(table).find((parent) =>
+      parent.columns.some(({ name }) => name === column.name),
+    );
+    return inherited ? this.advise(inherited, { ...column, generated: 'no' }) : this.#byType(table, column);
+  }
+
+  /** Tables that a table inherits from. */
+  #parents(table: CatalogTable): CatalogTable[] {
+    const names = new Set(table.inherits.map(tableText));
+    return this.catalog.tables.filter((other) => names.has(tableText(other)));
   }
 
   #byName(table: CatalogTable, column: CatalogColumn, mustBeUnique: boolean): Advice | undefined {
@@ -138,7 +148,7 @@ export class Advisor {
       case 'uuid':
         return undecided('an identifier that no foreign key explains', 'permute');
       default:
-        return undecided(`${type.name} is kept or nulled only`, type.nullable ? null : undefined);
+        return undecided(`${type.name} is kept or nulled only`, type.nullable ? null : 'keep');
     }
   }
 }

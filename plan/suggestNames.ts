@@ -329,7 +329,7 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
     ),
     kinds: TEXT,
     specs: ['keep'],
-    what: 'a word from a short list, by its name',
+    what: 'a word from a short list',
     confidence: 'medium',
   },
 ];

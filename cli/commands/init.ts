@@ -57,7 +57,7 @@ async function run(argument: string, options: InitOptions): Promise<void> {
     source: reference ?? 'env:SOURCE_URL',
     destination: options.destination,
   });
-  if (options.out === undefined) say(draft.text);
+  if (options.out === undefined) say(draft.text.trimEnd());
   else await write(options.out, draft.text, options.force === true);
   const left = draft.undecided.length;
   tell(

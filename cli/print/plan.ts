@@ -71,7 +71,7 @@ function orderText(plan: Plan): string {
       { head: 'table', width: 40 },
       { head: 'rows', right: true },
       { head: 'size', right: true },
-      { head: 'partitioned by', width: Math.max(24, terminalWidth() - 76) },
+      { head: 'partitioned by' },
     ],
     ordered.map((one) => [
       `${layerOf.get(one.id) ?? ''}`,
@@ -102,7 +102,7 @@ function columnsText(one: TablePlan): string {
     column.name,
     column.type.name,
     branchTexts(column.branches, one.conditions).join('\n'),
-    decidedBy(column, one),
+    decidedBy(column),
   ]);
   const rows =
     lines.length === 0
@@ -111,8 +111,8 @@ function columnsText(one: TablePlan): string {
           [
             { head: 'column', width: 24 },
             { head: 'type', width: 22 },
-            { head: 'becomes', width: Math.max(24, Math.floor((width - 56) * 0.6)) },
-            { head: 'decided by', width: Math.max(20, Math.floor((width - 56) * 0.4)) },
+            { head: 'becomes', width: Math.max(24, width - 74) },
+            { head: 'decided by' },
           ],
           lines,
         );
@@ -131,13 +131,12 @@ function isKept({ branches }: ColumnPlan): boolean {
   );
 }
 
-function decidedBy(column: ColumnPlan, one: TablePlan): string {
+function decidedBy(column: ColumnPlan): string {
   const rules = [...new Set(column.branches.map(({ rule }) => rule))];
   return rules
     .map((rule) => {
       if (rule === 'columns') return 'job file';
-      if (rule === 'foreign key')
-        return `foreign key ${column.domain === `${tableText(one.source)}.${column.name}` ? '' : column.domain}`.trim();
+      if (rule === 'foreign key') return `follows ${column.domain}`;
       return rule === 'unlisted' ? 'unlisted' : `rule ${rule}`;
     })
     .join(', ');

@@ -1,10 +1,16 @@
+import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
+import { parseSpec } from '../../anonymize/registry.js';
 import type { TransformerSpec } from '../../anonymize/transformer.js';
 import type { Branch } from '../../plan/plan.js';
 
-/** A transformer as the job file would say it, in one line. */
+/** A transformer as the job file would say it, in one line, without the options that are as usual. */
 export function specText(spec: TransformerSpec): string {
-  const options = Object.entries(spec.options).filter(([, value]) => value !== undefined);
+  const usual = parseSpec(spec.name);
+  const defaults = 'spec' in usual ? usual.spec.options : {};
+  const options = Object.entries(spec.options).filter(
+    ([name, value]) => value !== undefined && !isDeepStrictEqual(value, defaults[name]),
+  );
   if (options.length === 0) return spec.name;
   const shown = options.map(([name, value]) => `${name}: ${optionText(value)}`).join(', ');
   return `${spec.name} { ${shown} }`;
