@@ -183,3 +183,12 @@ export async function adoptTaken(session: Session, ids: readonly string[], run: 
 export function takenTable(row: { readonly schema: string; readonly table: string }): string {
   return quoteTable({ schema: row.schema, name: row.table });
 }
+
+/** `schema.table.object`, for people. */
+export function takenText(row: {
+  readonly schema: string;
+  readonly table: string;
+  readonly object: string;
+}): string {
+  return `${row.schema}.${row.table}.${row.object}`;
+}

@@ -1,7 +1,7 @@
 import type { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
 import { quoteIdent } from '../identifiers.js';
-import { lockTaken, markTaken, type TakenRow, takenTable } from '../ledger/ddl.js';
+import { lockTaken, markTaken, PHASE, type TakenRow, takenTable } from '../ledger/ddl.js';
 import { execute, query, type Session, withTransaction } from '../session.js';
 
 /**
@@ -38,6 +38,39 @@ export async function restoreRows(session: Session, fence: Fence, rows: readonly
 }
 
 /**
+ * Tries all rows in one transaction, which is cheap for small tables, and one by one where rows of the destination are
+ * in the way. Returns the things that these refuse.
+ */
+export async function restoreTogether(
+  session: Session,
+  fence: Fence,
+  rows: readonly TakenRow[],
+): Promise<TakenRow[]> {
+  const refused: TakenRow[] = [];
+  try {
+    await restoreRows(session, fence, rows);
+    return refused;
+  } catch (error) {
+    if (!isViolation(error)) throw error;
+    if (rows.length === 1) return [...rows];
+  }
+  for (const row of rows) refused.push(...(await restoreTogether(session, fence, [row])));
+  return refused;
+}
+
+/** Things of one table and kind of work together, in the order of restoration. */
+export function groupByTable(rows: readonly TakenRow[]): TakenRow[][] {
+  const groups = new Map<string, TakenRow[]>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.phase >= PHASE.foreignKey ? row.phase : 0, row.schema, row.table]);
+    const group = groups.get(key);
+    if (group) group.push(row);
+    else groups.set(key, [row]);
+  }
+  return [...groups.values()].sort((a, b) => a[0]!.phase - b[0]!.phase);
+}
+
+/**
  * Adds a key that rows violate as NOT VALID, so that new rows are checked at least, and leaves it owed. A unique index
  * has no such state: it stays away. Says what was done.
  */
@@ -61,11 +94,18 @@ export function isViolation(error: unknown): error is LetheError {
   return code === '23505' || code === '23P01' || code === '23503';
 }
 
-/** The table of the thing, and the one that a foreign key references. */
-function tablesOf(row: TakenRow): TableName[] {
-  const own = { schema: row.schema, name: row.table };
+/** The two tables of a foreign key; none for anything else. */
+export function keyTables(row: TakenRow): TableName[] {
   const key = row.facts.foreignKey;
-  return key ? [own, { schema: key.parentSchema, name: key.parentTable }] : [own];
+  if (!key) return [];
+  return [
+    { schema: key.schema, name: key.table },
+    { schema: key.parentSchema, name: key.parentTable },
+  ];
+}
+
+function tablesOf(row: TakenRow): TableName[] {
+  return [{ schema: row.schema, name: row.table }, ...keyTables(row)];
 }
 
 function validation(row: TakenRow): string {

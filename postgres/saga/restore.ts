@@ -1,13 +1,16 @@
-import { type TableName, tableText } from '../../plan/catalog.js';
-import { quoteTable } from '../identifiers.js';
-import { PHASE, type TakenRow, takenRows } from '../ledger/ddl.js';
-import { execute, query, type Session, withTransaction } from '../session.js';
-import { hasOrphans } from '../settle/orphans.js';
-import { type Fence, isViolation, leaveOwed, restoreRows } from './put-back.js';
+import { isOpen } from '../../ledger/states.js';
+import type { RunState } from '../../ledger/types.js';
+import { tableText } from '../../plan/catalog.js';
+import { fence as checkFence, type Epoch, readEpochs, takeEpochs } from '../fence.js';
+import { adoptTaken, PHASE, type TakenRow, takenRows, takenText } from '../ledger/ddl.js';
+import { query, type Session, withTransaction } from '../session.js';
+import { Emptying, loadsOf } from './emptying.js';
+import { type Fence, groupByTable, keyTables, leaveOwed, restoreRows, restoreTogether } from './put-back.js';
+import { insideCycle, type SagaPlan, touches } from './take-away.js';
 
 export interface RestoreOptions {
-  /** Only what these runs owe. They must have ended. Default: all. */
-  readonly runs?: readonly string[];
+  /** Whose debts: runs that have ended, or that the caller is ending. */
+  readonly runs: readonly string[];
   /** Only rows for which it says yes; the others stay open, for a run that adopts them. */
   readonly only?: (row: TakenRow) => boolean;
 }
@@ -22,174 +25,181 @@ export interface Restored {
 }
 
 /**
- * Puts every constraint, index, trigger and rule back that ended runs took away. For `lethe restore`, for a cancelled
- * run and at the start of the next one; may be killed and repeated at any point.
+ * Puts back what runs that have ended took away: for `lethe restore`, for a cancelled run, and before the next one.
+ * Takes the epochs of each run first, so that whoever still writes for it is shut out. Runs that nobody may be working
+ * on are the caller's to choose; `owingRuns` lists candidates.
+ */
+export async function restoreRuns(session: Session, options: RestoreOptions): Promise<Restored> {
+  let total = NOTHING;
+  for (const run of options.runs) {
+    total = sum(total, await restore(session, await takeRun(session, run), { ...options, runs: [run] }));
+  }
+  return total;
+}
+
+const NOTHING: Restored = { restored: 0, emptied: [], owed: [] };
+
+function sum(a: Restored, b: Restored): Restored {
+  return {
+    restored: a.restored + b.restored,
+    emptied: [...a.emptied, ...b.emptied],
+    owed: [...a.owed, ...b.owed],
+  };
+}
+
+export interface OwingRun {
+  readonly run: string;
+  readonly job: string;
+  readonly state: RunState;
+  /** Things that are still away. */
+  readonly open: number;
+}
+
+/** Runs whose constraints, indexes or triggers are not all back, oldest first. */
+export async function owingRuns(session: Session): Promise<OwingRun[]> {
+  const rows = await query(
+    session,
+    `SELECT r.run, r.job, r.state, count(*) AS open
+       FROM lethe.ddl d JOIN lethe.run r USING (run)
+      WHERE d.state <> 'restored'
+      GROUP BY r.run ORDER BY r.started_at, r.run`,
+  );
+  return rows.map((row) => ({
+    run: row.run!,
+    job: row.job!,
+    state: row.state as RunState,
+    open: Number(row.open),
+  }));
+}
+
+/**
+ * What earlier runs left undone and the present one does not need undone: called by a run right after the transaction
+ * that made the tables its own. Whatever belongs to other tables of runs that have ended comes back; and for `upsert`,
+ * which loads with indexes and keys in place, also what it adopted of its own tables.
+ */
+export async function restoreDebts(
+  session: Session,
+  fence: Fence,
+  run: string,
+  plan: SagaPlan,
+): Promise<Restored> {
+  const ended = (await owingRuns(session)).filter((other) => other.run !== run && !isOpen(other.state));
+  const foreign = await restoreRuns(session, {
+    runs: ended.map((other) => other.run),
+    only: (row) => !touches(row, plan.tables),
+  });
+  if (plan.mode === 'replace') return foreign;
+  const stays = insideCycle(plan);
+  const own = await restore(session, fence, {
+    runs: [run],
+    only: (row) => row.phase <= PHASE.foreignKey && !stays(row),
+  });
+  return sum(foreign, own);
+}
+
+/** The tables that the run still owns get a new epoch; the fence that is returned holds it. */
+async function takeRun(session: Session, run: string): Promise<Fence> {
+  const epochs = await withTransaction(session, async () => {
+    const owned = await readEpochs(session, run);
+    return takeEpochs(session, run, [...owned.keys()]);
+  });
+  return fenceOf(session, epochs);
+}
+
+async function fenceOf(session: Session, epochs: readonly Epoch[]): Promise<Fence> {
+  const rows = await query(
+    session,
+    'SELECT id, schema_name, table_name FROM lethe.epoch WHERE id = ANY ($1::int[])',
+    [epochs.map((epoch) => epoch.id)],
+  );
+  const byName = new Map(
+    rows.map((row) => [
+      tableText({ schema: row.schema_name!, name: row.table_name! }),
+      epochs.find((epoch) => epoch.id === Number(row.id))!,
+    ]),
+  );
+  return async (writer, tables) => {
+    const wanted = new Set(tables.flatMap((table) => byName.get(tableText(table)) ?? []));
+    for (const epoch of [...wanted].sort((a, b) => a.id - b.id)) await checkFence(writer, epoch);
+  };
+}
+
+/**
+ * Puts every constraint, index, trigger and rule back that the runs owe. May be killed and repeated at any point.
  *
  * A `replace` table whose load is incomplete is emptied first, and then, transitively, each table of the same kind whose
  * rows reference rows that are gone: half a copy cannot have valid keys. Rows of other tables are never removed; a key
- * that they violate comes back NOT VALID and stays owed.
+ * that they violate comes back NOT VALID and stays owed. What settle left owed is tried again, and no row removed for
+ * it.
  */
-export async function restore(
-  session: Session,
-  fence: Fence,
-  options: RestoreOptions = {},
-): Promise<Restored> {
-  const rows = (await takenRows(session)).filter(
-    (row) => (options.runs?.includes(row.run) ?? true) && (options.only?.(row) ?? true),
-  );
-  const before = rows.length;
-  if (before === 0) return { restored: 0, emptied: [], owed: [] };
-  const tables = new Emptying(session, fence, await loadsOf(session, rows));
-  await tables.emptyIncomplete();
-  const owed: string[] = [];
-  const back = async (row: TakenRow) => {
-    if (!(await putBack(session, fence, row, tables))) owed.push(`${row.schema}.${row.table}.${row.object}`);
-  };
-  for (const row of rows.filter((r) => r.phase < PHASE.foreignKey)) await back(row);
-  const keys = rows.filter((row) => row.phase === PHASE.foreignKey);
-  await tables.emptyOrphaned(keys);
-  for (const row of keys) await back(row);
-  await restoreRows(
-    session,
-    fence,
-    rows.filter((row) => row.phase > PHASE.foreignKey),
-  );
-  return { restored: before - owed.length, emptied: tables.emptied, owed };
+export async function restore(session: Session, fence: Fence, options: RestoreOptions): Promise<Restored> {
+  let total = NOTHING;
+  for (const run of options.runs) total = sum(total, await restoreRun(session, fence, run, options));
+  return total;
 }
 
-/** False when the thing had to stay owed. */
-async function putBack(session: Session, fence: Fence, row: TakenRow, tables: Emptying): Promise<boolean> {
-  try {
-    await restoreRows(session, fence, [row]);
-    return true;
-  } catch (error) {
-    if (!isViolation(error)) throw error;
+async function restoreRun(
+  session: Session,
+  fence: Fence,
+  run: string,
+  options: RestoreOptions,
+): Promise<Restored> {
+  const rows = (await takenRows(session, { run })).filter((row) => options.only?.(row) ?? true);
+  if (rows.length === 0) return NOTHING;
+  const tables = new Emptying(session, fence, await loadsOf(session, run, rows));
+  await tables.emptyIncomplete();
+  const owed: TakenRow[] = [];
+  const back = async (some: readonly TakenRow[]) => {
+    for (const group of groupByTable(some)) {
+      const refused = await restoreTogether(session, fence, group);
+      for (const row of refused) if (!(await forceBack(session, fence, row, tables))) owed.push(row);
+    }
+  };
+  await back(rows.filter((row) => row.phase < PHASE.foreignKey));
+  const keys = await handOver(
+    session,
+    rows.filter((row) => row.phase === PHASE.foreignKey),
+    run,
+  );
+  await tables.emptyOrphaned(keys.filter((row) => row.state === 'open'));
+  await back(keys);
+  await back(rows.filter((row) => row.phase > PHASE.foreignKey));
+  return { restored: rows.length - owed.length, emptied: tables.emptied, owed: owed.map(takenText) };
+}
+
+/**
+ * A key between a table of this run and one that another open run is loading cannot be checked yet: the other one puts
+ * it back. Returns the keys that are left.
+ */
+export async function handOver(
+  session: Session,
+  rows: readonly TakenRow[],
+  run: string,
+): Promise<TakenRow[]> {
+  const others = await query(
+    session,
+    `SELECT e.schema_name, e.table_name, e.run FROM lethe.epoch e JOIN lethe.run r USING (run)
+      WHERE e.run <> $1 AND r.mode = 'replace' AND r.state IN ('planned', 'loading', 'settling')`,
+    [run],
+  );
+  const owners = new Map(
+    others.map((row) => [tableText({ schema: row.schema_name!, name: row.table_name! }), row.run!]),
+  );
+  const left: TakenRow[] = [];
+  for (const row of rows) {
+    const owner = keyTables(row).flatMap((table) => owners.get(tableText(table)) ?? [])[0];
+    if (owner) await adoptTaken(session, [row.id], owner);
+    else left.push(row);
   }
-  if (await tables.empty({ schema: row.schema, name: row.table })) {
+  return left;
+}
+
+/** Rows are in the way: they go, if they are ours. False when the thing had to stay owed. */
+async function forceBack(session: Session, fence: Fence, row: TakenRow, tables: Emptying): Promise<boolean> {
+  if (row.state === 'open' && (await tables.empty({ schema: row.schema, name: row.table }))) {
     await restoreRows(session, fence, [row]);
     return true;
   }
   await leaveOwed(session, fence, row);
   return false;
-}
-
-interface Load extends TableName {
-  readonly complete: boolean;
-}
-
-/** The tables that the runs emptied for their load, and whether the ledger says that the load is whole. */
-async function loadsOf(session: Session, rows: readonly TakenRow[]): Promise<Load[]> {
-  const found = await query(
-    session,
-    `SELECT e.schema_name, e.table_name,
-            coalesce((SELECT bool_and(p.done) FROM lethe.partition p
-                       WHERE p.run = r.run AND p.table_id = t.id), false) AS complete
-       FROM lethe.epoch e
-       JOIN lethe.run r ON r.run = e.emptied
-       CROSS JOIN LATERAL jsonb_to_recordset(r.pins -> 'plan' -> 'tables') AS t(id integer, destination jsonb)
-      WHERE r.run = ANY ($1::uuid[])
-        AND t.destination ->> 'schema' = e.schema_name AND t.destination ->> 'name' = e.table_name
-        AND to_regclass(format('%I.%I', e.schema_name, e.table_name)) IS NOT NULL
-      ORDER BY e.id`,
-    [`{${[...new Set(rows.map((row) => row.run))].join(',')}}`],
-  );
-  return found.map((row) => ({
-    schema: String(row.schema_name),
-    name: String(row.table_name),
-    complete: row.complete === 't',
-  }));
-}
-
-/** Which tables a restoration may empty, and which it has. */
-class Emptying {
-  readonly emptied: string[] = [];
-  private readonly done = new Set<string>();
-  private readonly loads: ReadonlyMap<string, Load>;
-
-  constructor(
-    private readonly session: Session,
-    private readonly fence: Fence,
-    loads: readonly Load[],
-  ) {
-    this.loads = new Map(loads.map((load) => [quoteTable(load), load]));
-  }
-
-  async emptyIncomplete(): Promise<void> {
-    for (const load of this.loads.values()) {
-      if (!load.complete) await this.empty(load);
-    }
-  }
-
-  /** Until no key of an own table is violated any more: each round may take the parents of the next one's rows away. */
-  async emptyOrphaned(rows: readonly TakenRow[]): Promise<void> {
-    let changed = true;
-    while (changed) {
-      changed = false;
-      for (const { schema, table, facts } of rows) {
-        const key = facts.foreignKey;
-        const name = { schema, name: table };
-        if (!key || !this.loads.has(quoteTable(name)) || this.done.has(quoteTable(name))) continue;
-        if (!(await parentsThere(this.session, key)) || !(await hasOrphans(this.session, key))) continue;
-        changed = (await this.empty(name)) || changed;
-      }
-    }
-  }
-
-  /**
-   * Empties a table that was loaded by these runs, with those that still reference it. False when it is not theirs, was
-   * emptied already, or is referenced by a table that is not theirs.
-   */
-  async empty(table: TableName): Promise<boolean> {
-    if (!this.loads.has(quoteTable(table)) || this.done.has(quoteTable(table))) return false;
-    return withTransaction(this.session, async () => {
-      const all = await this.withReferencing(table);
-      if (!all) return false;
-      await this.fence(
-        this.session,
-        all.map(({ name }) => name),
-      );
-      await execute(this.session, `TRUNCATE ${all.map(({ sql }) => sql).join(', ')}`);
-      for (const { name } of all) {
-        if (!this.done.has(quoteTable(name))) this.emptied.push(tableText(name));
-        this.done.add(quoteTable(name));
-      }
-      return true;
-    });
-  }
-
-  /** The table and, transitively, those with a foreign key to it in force; undefined when one is not theirs. */
-  private async withReferencing(table: TableName): Promise<{ name: TableName; sql: string }[] | undefined> {
-    const rows = await query(
-      this.session,
-      `WITH RECURSIVE reach AS (
-         SELECT to_regclass(format('%I.%I', $1::text, $2::text))::oid AS oid
-         UNION
-         SELECT k.conrelid FROM reach r
-           JOIN pg_catalog.pg_constraint k ON k.confrelid = r.oid AND k.contype = 'f' AND k.conparentid = 0
-       )
-       SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind
-         FROM reach r
-         JOIN pg_catalog.pg_class c ON c.oid = r.oid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`,
-      [table.schema, table.name],
-    );
-    const found = rows.map((row) => {
-      const name = { schema: String(row.schema), name: String(row.name) };
-      return { name, sql: `${row.kind === 'p' ? '' : 'ONLY '}${quoteTable(name)}` };
-    });
-    return found.every(({ name }) => this.loads.has(quoteTable(name))) ? found : undefined;
-  }
-}
-
-/** A key whose parent table somebody dropped has nothing left to check. */
-async function parentsThere(
-  session: Session,
-  key: { parentSchema: string; parentTable: string },
-): Promise<boolean> {
-  const [row] = await query(
-    session,
-    `SELECT to_regclass(format('%I.%I', $1::text, $2::text)) IS NOT NULL AS there`,
-    [key.parentSchema, key.parentTable],
-  );
-  return row?.there === 't';
 }

@@ -1,6 +1,14 @@
 import type { TableName } from '../../plan/catalog.js';
 import { quoteTable } from '../identifiers.js';
-import { adoptTaken, markTaken, type Removal, recordTaken, type TakenRow, takenRows } from '../ledger/ddl.js';
+import {
+  adoptTaken,
+  markTaken,
+  type Removal,
+  recordTaken,
+  type TakenRow,
+  takenRows,
+  takenText,
+} from '../ledger/ddl.js';
 import { execute, query, type Session } from '../session.js';
 import { foreignKeyRemovals } from './foreign-keys.js';
 import { guardRemovals, type Silence, silenceFor } from './guards.js';
@@ -71,9 +79,7 @@ export async function takeAway(
     taken: countKinds(found),
     adopted,
     emptied,
-    outside: found
-      .filter((removal) => removal.facts.foreignKey?.outside)
-      .map((removal) => `${removal.schema}.${removal.table}.${removal.object}`),
+    outside: found.filter((removal) => removal.facts.foreignKey?.outside).map(takenText),
   };
 }
 
@@ -92,7 +98,8 @@ async function removals(
   return [...indexes, ...keys, ...guards];
 }
 
-function insideCycle(plan: SagaPlan): (removal: Removal) => boolean {
+/** Foreign keys between tables of one cycle, or from a table to itself: those that `upsert` loads without. */
+export function insideCycle(plan: SagaPlan): (thing: Pick<Removal, 'facts'>) => boolean {
   const idOf = new Map(plan.tables.map((t) => [quoteTable(t.destination), t.id]));
   return ({ facts: { foreignKey: key } }) => {
     if (!key || key.outside) return false;

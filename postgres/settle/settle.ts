@@ -1,8 +1,9 @@
 import { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
-import { PHASE, type TakenRow, takenRows } from '../ledger/ddl.js';
-import { type Fence, isViolation, leaveOwed, restoreRows } from '../saga/put-back.js';
-import type { Session } from '../session.js';
+import { PHASE, type TakenRow, takenRows, takenText } from '../ledger/ddl.js';
+import { type Fence, groupByTable, leaveOwed, restoreRows, restoreTogether } from '../saga/put-back.js';
+import { handOver } from '../saga/restore.js';
+import { query, type Session } from '../session.js';
 
 /** What settling needs of its run. */
 export interface Settlement {
@@ -15,6 +16,9 @@ export interface Settlement {
   removeViolators?(session: Session, row: TakenRow): Promise<boolean>;
 }
 
+/** Below this many rows in all, everything is put back in one transaction; above, table by table. */
+const FEW_ROWS = 200_000;
+
 /**
  * Puts the indexes and unique constraints of a loaded table back. Optimistic: rows are looked at only when the server
  * refuses.
@@ -23,7 +27,7 @@ export interface Settlement {
  */
 export async function settleTable(session: Session, settlement: Settlement, table: TableName): Promise<void> {
   const rows = await takenRows(session, { run: settlement.run, table, maxPhase: PHASE.index });
-  await settleRows(session, settlement, rows);
+  refuseOwed(await settleGroup(session, settlement, rows));
 }
 
 /**
@@ -33,45 +37,57 @@ export async function settleTable(session: Session, settlement: Settlement, tabl
  * @throws LetheError `QuarantineLimit` as `settleTable`; such keys are left NOT VALID.
  */
 export async function settleReferences(session: Session, settlement: Settlement): Promise<void> {
-  const rows = await takenRows(session, { run: settlement.run });
-  const keys = rows.filter((row) => row.phase <= PHASE.foreignKey);
-  const guards = rows.filter((row) => row.phase > PHASE.foreignKey);
-  try {
-    await settleRows(session, settlement, keys);
-  } finally {
-    await restoreRows(session, settlement.fence, guards);
-  }
+  const { run, fence } = settlement;
+  const rows = await takenRows(session, { run });
+  const keys = await handOver(
+    session,
+    rows.filter((row) => row.phase <= PHASE.foreignKey),
+    run,
+  );
+  const groups = (await loadedRows(session, run)) < FEW_ROWS ? [keys] : groupByTable(keys);
+  const owed: TakenRow[] = [];
+  for (const group of groups) owed.push(...(await settleGroup(session, settlement, group)));
+  await restoreRows(
+    session,
+    fence,
+    rows.filter((row) => row.phase > PHASE.foreignKey),
+  );
+  refuseOwed(owed);
 }
 
-async function settleRows(
+/** Returns what had to stay owed. */
+async function settleGroup(
   session: Session,
   settlement: Settlement,
   rows: readonly TakenRow[],
-): Promise<void> {
+): Promise<TakenRow[]> {
   const owed: TakenRow[] = [];
-  for (const row of rows) {
-    if (!(await settleRow(session, settlement, row))) owed.push(row);
+  for (const row of await restoreTogether(session, settlement.fence, rows)) {
+    if (await settlement.removeViolators?.(session, row)) {
+      await restoreRows(session, settlement.fence, [row]);
+    } else {
+      await leaveOwed(session, settlement.fence, row);
+      owed.push(row);
+    }
   }
-  if (owed.length === 0) return;
-  const names = owed.map((row) => `${row.schema}.${row.table}.${row.object}`);
-  throw new LetheError(
-    'QuarantineLimit',
-    `More rows than the job allows violate ${names.join(', ')}: foreign keys are NOT VALID, unique ones absent. Correct the source or the job (onFailure.quarantine), and run again; or put them back by hand.`,
-    { owed: names },
-  );
+  return owed;
 }
 
-async function settleRow(session: Session, settlement: Settlement, row: TakenRow): Promise<boolean> {
-  try {
-    await restoreRows(session, settlement.fence, [row]);
-    return true;
-  } catch (error) {
-    if (!isViolation(error)) throw error;
-  }
-  if (await settlement.removeViolators?.(session, row)) {
-    await restoreRows(session, settlement.fence, [row]);
-    return true;
-  }
-  await leaveOwed(session, settlement.fence, row);
-  return false;
+async function loadedRows(session: Session, run: string): Promise<number> {
+  const [found] = await query(
+    session,
+    'SELECT coalesce(sum(rows), 0) AS rows FROM lethe.batch WHERE run = $1',
+    [run],
+  );
+  return Number(found?.rows);
+}
+
+function refuseOwed(owed: readonly TakenRow[]): void {
+  if (owed.length === 0) return;
+  const names = owed.map(takenText);
+  throw new LetheError(
+    'QuarantineLimit',
+    `More rows than the job allows violate ${names.join(', ')}: foreign keys are NOT VALID, unique ones absent. Correct the source or the job (onFailure), and run again.`,
+    { owed: names },
+  );
 }
