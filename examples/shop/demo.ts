@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import pg from 'pg';
+import { duration, paint, say } from '../../cli/terminal.js';
+import { type PostgresServer, startPostgres } from '../../embedded/postgres.js';
+import { startTemporal, type TemporalServer } from '../../embedded/temporal.js';
+import { createWorker } from '../../workers/worker.js';
+import { CONTROL_QUEUE } from '../../workflows/queues.js';
+import type { syncJob } from '../../workflows/syncJob.js';
+import { followRun } from './bars.js';
+import { countsText, foreignKeysText, type Pair, sampleText } from './compare.js';
+import { createShop, createShopSchema } from './shop.js';
+
+/* `npm run demo`: the sample shop, copied and anonymized, on servers that live as long as this process. */
+
+const JOB = fileURLToPath(new URL('job.yaml', import.meta.url));
+const began = performance.now();
+const cleanup: (() => Promise<unknown>)[] = [];
+
+async function main(): Promise<void> {
+  say(paint.bold('Lethe: a shop of 200,000 rows, copied and anonymized\n'));
+  const [postgres, temporal] = await startServers();
+  const [source, copy] = await fillDatabases(postgres);
+  const client = await startWorker(temporal, source, copy);
+  const link = await sync(client, temporal);
+  const good = await report(source, copy);
+  say(`\nThe run in the Temporal UI: ${paint.cyan(link)}`);
+  say(`Done in ${duration((performance.now() - began) / 1000)}.`);
+  if (!good) process.exitCode = 1;
+  if (process.argv.includes('--keep')) await stay(source, copy);
+  else say('Everything is stopped now; npm run demo -- --keep leaves it running for a look around.');
+}
+
+async function startServers(): Promise<[PostgresServer, TemporalServer]> {
+  const tell = (line: string) => say(`  ${line}`);
+  const starting = [startPostgres({ version: 18 }), startTemporal({ tell })] as const;
+  for (const server of starting) {
+    server.then((started) => cleanup.push(started.stop)).catch(() => {});
+  }
+  const [postgres, temporal] = await Promise.all(starting);
+  ready(
+    `PostgreSQL 18 on 127.0.0.1:${postgres.port}, Temporal on ${temporal.address}, its UI on ${temporal.uiUrl}`,
+  );
+  return [postgres, temporal];
+}
+
+async function fillDatabases(postgres: PostgresServer): Promise<[source: string, copy: string]> {
+  const admin = await connected(postgres.url());
+  await admin.query('CREATE DATABASE shop');
+  await admin.query('CREATE DATABASE shop_copy');
+  await admin.end();
+  const [source, copy] = [postgres.url('shop'), postgres.url('shop_copy')];
+  await createShop(source);
+  await createShopSchema(copy);
+  ready('The source is filled, the destination has empty tables');
+  return [source, copy];
+}
+
+/** A worker in this process; the rows go through its thread pool. */
+async function startWorker(temporal: TemporalServer, source: string, copy: string): Promise<Client> {
+  // What the references of the job file name.
+  process.env.SHOP_URL = source;
+  process.env.SHOP_COPY_URL = copy;
+  process.env.LETHE_KEY = randomBytes(32).toString('base64');
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const { address, namespace } = temporal;
+  const client = new Client({ connection: await Connection.connect({ address }), namespace });
+  const connection = await NativeConnection.connect({ address });
+  const worker = await createWorker({ connection, client, namespace, shutdownGraceSeconds: 5 });
+  const running = worker.run();
+  running.catch(fail);
+  cleanup.unshift(async () => {
+    worker.stop();
+    await running;
+    await connection.close();
+    await client.connection.close();
+  });
+  ready('A worker polls the task queue');
+  return client;
+}
+
+async function sync(client: Client, temporal: TemporalServer): Promise<string> {
+  const text = await readFile(JOB, 'utf8');
+  const handle = await client.workflow.start<typeof syncJob>('syncJob', {
+    workflowId: `sync:shop-copy:${Date.now().toString(36)}`,
+    taskQueue: CONTROL_QUEUE,
+    args: [{ file: { name: 'job.yaml', text } }],
+  });
+  const link = `${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows/${encodeURIComponent(handle.workflowId)}`;
+  ready(`The sync runs; watch it: ${paint.cyan(link)}\n`);
+  const started = performance.now();
+  await followRun(client, handle.workflowId);
+  say('');
+  ready(`Synced and validated in ${duration((performance.now() - started) / 1000)}`);
+  return link;
+}
+
+async function report(sourceUrl: string, copyUrl: string): Promise<boolean> {
+  const pair: Pair = { source: await connected(sourceUrl), copy: await connected(copyUrl) };
+  try {
+    say(`\n${paint.bold('Before and after')}\n\n${await sampleText(pair)}`);
+    const counts = await countsText(pair);
+    say(`${paint.bold('Rows')}\n${counts.text}\n`);
+    const keys = await foreignKeysText(pair);
+    say(keys.text);
+    return counts.equal && keys.valid;
+  } finally {
+    await pair.source.end();
+    await pair.copy.end();
+  }
+}
+
+function stay(source: string, copy: string): Promise<never> {
+  say(`
+Still running; Ctrl-C ends it and removes its data.
+  source  ${source}
+  copy    ${copy}`);
+  return new Promise(() => {});
+}
+
+async function connected(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  return client;
+}
+
+function ready(what: string): void {
+  say(`${paint.green('✓')} ${what} ${paint.dim(`(${duration((performance.now() - began) / 1000)})`)}`);
+}
+
+function fail(error: unknown): void {
+  process.exitCode = 1;
+  const cause = (error as { cause?: unknown }).cause ?? error;
+  console.error(`${paint.red('✗')} ${cause instanceof Error ? cause.message : String(cause)}`);
+}
+
+async function stopAll(): Promise<void> {
+  for (const stop of cleanup) await stop().catch(fail);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopAll().finally(() => process.exit()));
+}
+await main()
+  .catch(fail)
+  .finally(stopAll)
+  // Handles of the native runtime would keep the process.
+  .finally(() => process.exit());
