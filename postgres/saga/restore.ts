@@ -9,8 +9,6 @@ import { type Fence, groupByTable, keyTables, leaveOwed, restoreRows, restoreTog
 import { insideCycle, type SagaPlan, touches } from './take-away.js';
 
 export interface RestoreOptions {
-  /** Whose debts: runs that have ended, or that the caller is ending. */
-  readonly runs: readonly string[];
   /** Only rows for which it says yes; the others stay open, for a run that adopts them. */
   readonly only?: (row: TakenRow) => boolean;
 }
@@ -29,10 +27,14 @@ export interface Restored {
  * Takes the epochs of each run first, so that whoever still writes for it is shut out. Runs that nobody may be working
  * on are the caller's to choose; `owingRuns` lists candidates.
  */
-export async function restoreRuns(session: Session, options: RestoreOptions): Promise<Restored> {
+export async function restoreRuns(
+  session: Session,
+  runs: readonly string[],
+  options: RestoreOptions = {},
+): Promise<Restored> {
   let total = NOTHING;
-  for (const run of options.runs) {
-    total = sum(total, await restore(session, await takeRun(session, run), { ...options, runs: [run] }));
+  for (const run of runs) {
+    total = sum(total, await restore(session, await takeRun(session, run), run, options));
   }
   return total;
 }
@@ -84,14 +86,14 @@ export async function restoreDebts(
   plan: SagaPlan,
 ): Promise<Restored> {
   const ended = (await owingRuns(session)).filter((other) => other.run !== run && !isOpen(other.state));
-  const foreign = await restoreRuns(session, {
-    runs: ended.map((other) => other.run),
-    only: (row) => !touches(row, plan.tables),
-  });
+  const foreign = await restoreRuns(
+    session,
+    ended.map((other) => other.run),
+    { only: (row) => !touches(row, plan.tables) },
+  );
   if (plan.mode === 'replace') return foreign;
   const stays = insideCycle(plan);
-  const own = await restore(session, fence, {
-    runs: [run],
+  const own = await restore(session, fence, run, {
     only: (row) => row.phase <= PHASE.foreignKey && !stays(row),
   });
   return sum(foreign, own);
@@ -125,24 +127,18 @@ async function fenceOf(session: Session, epochs: readonly Epoch[]): Promise<Fenc
 }
 
 /**
- * Puts every constraint, index, trigger and rule back that the runs owe. May be killed and repeated at any point.
+ * Puts every constraint, index, trigger and rule back that a run owes. May be killed and repeated at any point.
  *
  * A `replace` table whose load is incomplete is emptied first, and then, transitively, each table of the same kind whose
  * rows reference rows that are gone: half a copy cannot have valid keys. Rows of other tables are never removed; a key
  * that they violate comes back NOT VALID and stays owed. What settle left owed is tried again, and no row removed for
  * it.
  */
-export async function restore(session: Session, fence: Fence, options: RestoreOptions): Promise<Restored> {
-  let total = NOTHING;
-  for (const run of options.runs) total = sum(total, await restoreRun(session, fence, run, options));
-  return total;
-}
-
-async function restoreRun(
+export async function restore(
   session: Session,
   fence: Fence,
   run: string,
-  options: RestoreOptions,
+  options: RestoreOptions = {},
 ): Promise<Restored> {
   const rows = (await takenRows(session, { run })).filter((row) => options.only?.(row) ?? true);
   if (rows.length === 0) return NOTHING;

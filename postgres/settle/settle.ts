@@ -1,9 +1,9 @@
 import { LetheError } from '../../errors/errors.js';
-import type { TableName } from '../../plan/catalog.js';
 import { PHASE, type TakenRow, takenRows, takenText } from '../ledger/ddl.js';
 import { type Fence, groupByTable, leaveOwed, restoreRows, restoreTogether } from '../saga/put-back.js';
+import type { SagaTable } from '../saga/relations.js';
 import { handOver } from '../saga/restore.js';
-import { query, type Session } from '../session.js';
+import type { Session } from '../session.js';
 
 /** What settling needs of its run. */
 export interface Settlement {
@@ -20,23 +20,33 @@ export interface Settlement {
 const FEW_ROWS = 200_000;
 
 /**
- * Puts the indexes and unique constraints of a loaded table back. Optimistic: rows are looked at only when the server
+ * Puts the indexes and unique constraints of loaded tables back. Optimistic: rows are looked at only when the server
  * refuses.
  *
  * @throws LetheError `QuarantineLimit` when rows are in the way and may not be removed; the rest is back then.
  */
-export async function settleTable(session: Session, settlement: Settlement, table: TableName): Promise<void> {
-  const rows = await takenRows(session, { run: settlement.run, table, maxPhase: PHASE.index });
-  refuseOwed(await settleGroup(session, settlement, rows));
+export async function settleTables(
+  session: Session,
+  settlement: Settlement,
+  tables: readonly SagaTable[],
+): Promise<void> {
+  const rows = (await takenRows(session, { run: settlement.run, maxPhase: PHASE.index })).filter((row) =>
+    tables.some(({ destination: t }) => t.schema === row.schema && t.name === row.table),
+  );
+  refuseOwed(await settleRows(session, settlement, tables, rows));
 }
 
 /**
  * Puts the foreign keys of a run back, checked, when all its tables have their indexes; then its triggers, rules and
  * row security.
  *
- * @throws LetheError `QuarantineLimit` as `settleTable`; such keys are left NOT VALID.
+ * @throws LetheError `QuarantineLimit` as `settleTables`; such keys are left NOT VALID.
  */
-export async function settleReferences(session: Session, settlement: Settlement): Promise<void> {
+export async function settleReferences(
+  session: Session,
+  settlement: Settlement,
+  tables: readonly SagaTable[],
+): Promise<void> {
   const { run, fence } = settlement;
   const rows = await takenRows(session, { run });
   const keys = await handOver(
@@ -44,9 +54,7 @@ export async function settleReferences(session: Session, settlement: Settlement)
     rows.filter((row) => row.phase <= PHASE.foreignKey),
     run,
   );
-  const groups = (await loadedRows(session, run)) < FEW_ROWS ? [keys] : groupByTable(keys);
-  const owed: TakenRow[] = [];
-  for (const group of groups) owed.push(...(await settleGroup(session, settlement, group)));
+  const owed = await settleRows(session, settlement, tables, keys);
   await restoreRows(
     session,
     fence,
@@ -56,30 +64,25 @@ export async function settleReferences(session: Session, settlement: Settlement)
 }
 
 /** Returns what had to stay owed. */
-async function settleGroup(
+async function settleRows(
   session: Session,
   settlement: Settlement,
+  tables: readonly SagaTable[],
   rows: readonly TakenRow[],
 ): Promise<TakenRow[]> {
+  const few = tables.reduce((sum, table) => sum + Math.max(0, table.rows), 0) < FEW_ROWS;
   const owed: TakenRow[] = [];
-  for (const row of await restoreTogether(session, settlement.fence, rows)) {
-    if (await settlement.removeViolators?.(session, row)) {
-      await restoreRows(session, settlement.fence, [row]);
-    } else {
-      await leaveOwed(session, settlement.fence, row);
-      owed.push(row);
+  for (const group of few ? [rows] : groupByTable(rows)) {
+    for (const row of await restoreTogether(session, settlement.fence, group)) {
+      if (await settlement.removeViolators?.(session, row)) {
+        await restoreRows(session, settlement.fence, [row]);
+      } else {
+        await leaveOwed(session, settlement.fence, row);
+        owed.push(row);
+      }
     }
   }
   return owed;
-}
-
-async function loadedRows(session: Session, run: string): Promise<number> {
-  const [found] = await query(
-    session,
-    'SELECT coalesce(sum(rows), 0) AS rows FROM lethe.batch WHERE run = $1',
-    [run],
-  );
-  return Number(found?.rows);
 }
 
 function refuseOwed(owed: readonly TakenRow[]): void {
