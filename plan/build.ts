@@ -63,7 +63,7 @@ export function buildPlan(input: PlanInput): Plan {
   findings.add(
     compareDomains(
       input.remembered ?? {},
-      { domains: decisions.domains, consistency: job.consistency, mode: job.destination.mode },
+      { domains: decisions.domains, tables: plans, consistency: job.consistency, mode: job.destination.mode },
       input.acceptDomains,
     ),
   );

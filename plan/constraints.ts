@@ -14,8 +14,11 @@ export function proveConstraints(
 ): void {
   for (const table of tables) {
     const prover = new ConstraintProver(table, decisions, acceptance, findings);
-    for (const check of table.destination.checks) prover.check(check);
-    for (const index of table.destination.indexes) if (index.exclusion) prover.exclusion(index);
+    const relations = [table.destination, ...table.destination.leaves];
+    for (const check of relations.flatMap(({ checks }) => checks ?? [])) prover.check(check);
+    for (const index of relations.flatMap(({ indexes }) => indexes ?? [])) {
+      if (index.exclusion) prover.exclusion(index);
+    }
     prover.partitionKey();
     prover.columns();
     prover.computed();
@@ -37,7 +40,8 @@ class ConstraintProver {
   check(check: CatalogCheck): void {
     const read = check.columns.flatMap((name) => this.#sources(name).map((decision) => ({ name, decision })));
     const changed = read.find(({ decision }) => decision.effect.kind !== 'kept');
-    const equal = this.table.source.checks.some(
+    const { checks, leaves } = this.table.source;
+    const equal = [...checks, ...leaves.flatMap((leaf) => leaf.checks ?? [])].some(
       (other) => other.validated && other.definition === check.definition,
     );
     if (!equal) {

@@ -37,16 +37,20 @@ export function effectOf(branches: readonly Branch[], own: ColumnType, compiled:
   const [spec] = specs;
   if (specs.length === 1 && spec) return effectOfOne(spec, own, compiled);
   const effects = specs.map((each) => effectOfOne(each, own, compiled));
-  const colliding = effects.filter((effect) => effect.unique !== 'wide');
-  const unique = colliding.length <= 1 && colliding.every((effect) => effect.unique !== 'no') ? 'wide' : 'no';
+  // NULLs are distinct, so a branch that gives only NULL collides with nothing.
+  const valued = effects.filter((effect) => effect.kind !== 'nulled');
+  const narrow = valued.filter((effect) => effect.unique !== 'wide');
+  const apart = narrow.length <= 1 && valued.every((effect) => effect.unique !== 'no');
+  const keepsNull = effects.every((effect) => effect.keepsNull);
+  const [only, ...others] = valued;
+  if (only && others.length === 0) return { kind: 'changed', unique: only.unique, keepsNull, why: only.why };
   return {
     kind: 'changed',
-    unique,
-    keepsNull: effects.every((effect) => effect.keepsNull),
-    why:
-      unique === 'wide'
-        ? 'at most one of its branches is not made from 96 keyed bits'
-        : `its branches (${specs.map((each) => each.name).join(', ')}) may give equal values`,
+    unique: apart ? 'wide' : 'no',
+    keepsNull,
+    why: apart
+      ? 'at most one of its branches is not made from 96 keyed bits'
+      : `its branches (${specs.map((each) => each.name).join(', ')}) may give equal values`,
   };
 }
 

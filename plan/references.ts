@@ -11,6 +11,11 @@ import {
   type TablePair,
 } from './model.js';
 
+/** A table's foreign keys, and those that single partitions have beyond it. */
+function foreignKeysOf(table: CatalogTable): CatalogForeignKey[] {
+  return [...table.foreignKeys, ...table.leaves.flatMap((leaf) => leaf.foreignKeys ?? [])];
+}
+
 /** Every reference between tables of the job: declared at either end, and the job's own. */
 export function collectReferences(job: Job, tables: readonly TablePair[], findings: Findings): Reference[] {
   const found = new Map<string, Reference>();
@@ -22,7 +27,7 @@ export function collectReferences(job: Job, tables: readonly TablePair[], findin
   for (const end of ['source', 'destination'] as const) {
     const byName = tablesByName(tables, end);
     for (const table of tables) {
-      for (const key of table[end].foreignKeys) {
+      for (const key of foreignKeysOf(table[end])) {
         const target = byName.get(tableText(key.references));
         if (target) addDeclared(key, table, target, end, add);
       }
@@ -156,7 +161,7 @@ export function outsideReferences(
   const found: OutsideReference[] = [];
   for (const child of destination) {
     const childPair = inside.get(tableText(child));
-    for (const key of child.foreignKeys) {
+    for (const key of foreignKeysOf(child)) {
       const parentPair = inside.get(tableText(key.references));
       if (childPair && !parentPair) {
         const outside = { ...key.references, empty: physical(key.references) };

@@ -1,4 +1,5 @@
 import { versions } from '../anonymize/registry.js';
+import { tableText } from './catalog.js';
 import { canonicalJson } from './json.js';
 import type { Finding, Plan } from './plan.js';
 import { shortType } from './types.js';
@@ -17,7 +18,7 @@ export interface RememberedDomain {
 /** By the domain's name. */
 export type RememberedDomains = Readonly<Record<string, RememberedDomain>>;
 
-type Domains = Pick<Plan, 'domains' | 'consistency' | 'mode'>;
+type Planned = Pick<Plan, 'domains' | 'tables' | 'consistency' | 'mode'>;
 
 /** What to remember after this run: its domains, and those of earlier runs that it does not touch. */
 export function rememberDomains(
@@ -28,9 +29,12 @@ export function rememberDomains(
   const untouched = Object.entries(before).filter(
     ([, domain]) => !domain.members.some((member) => members.has(member)),
   );
+  const changed = plan.domains.filter(
+    ({ transformer }) => transformer.name !== 'keep' && transformer.name !== 'null',
+  );
   return Object.fromEntries([
     ...untouched,
-    ...plan.domains.map((domain) => [domain.name, remember(domain)] as const),
+    ...changed.map((domain) => [domain.name, remember(domain)] as const),
   ]);
 }
 
@@ -41,27 +45,55 @@ export function rememberDomains(
  *
  * @param accepted Somebody accepted the changes; they are warnings then. Default false.
  */
-export function compareDomains(remembered: RememberedDomains, plan: Domains, accepted = false): Finding[] {
+export function compareDomains(remembered: RememberedDomains, plan: Planned, accepted = false): Finding[] {
   if (plan.consistency === 'run') return [];
-  const findings: Finding[] = [];
-  for (const domain of plan.domains) {
-    const now = remember(domain);
-    for (const [name, before] of Object.entries(remembered)) {
-      const member = domain.members.find((candidate) => before.members.includes(candidate));
-      if (member === undefined) continue;
-      const changes = differences(name, before, domain.name, now);
-      if (changes.length === 0) continue;
-      const deliberate = name === domain.name && before.transformer !== now.transformer;
-      findings.push({
-        level: plan.mode !== 'upsert' && (accepted || deliberate) ? 'warning' : 'refusal',
-        code: 'domain-changed',
-        table: member.slice(0, member.lastIndexOf('.')),
-        column: member.slice(member.lastIndexOf('.') + 1),
-        message: `domain ${domain.name} (${member}) would give other values than in earlier runs: ${changes.join(', ')}. ${wayOut(name, domain.name, member, plan.mode)}`,
-      });
-    }
-  }
-  return findings;
+  const domains = new Map(plan.domains.map((domain) => [domain.name, domain]));
+  const current = new Map<string, string>(
+    plan.tables.flatMap((table) =>
+      table.columns.map((column) => [`${tableText(table.source)}.${column.name}`, column.domain] as const),
+    ),
+  );
+  return Object.entries(remembered).flatMap(([name, before]) => {
+    const seen = new Set<string>();
+    return before.members.flatMap((member): Finding[] => {
+      const now = current.get(member);
+      if (now === undefined || seen.has(now)) return [];
+      seen.add(now);
+      const changes = differences(name, before, now, domains.get(now));
+      if (changes.length === 0) return [];
+      const deliberate = changes.length === 1 && changes[0] === EDITED;
+      return [
+        {
+          level: plan.mode !== 'upsert' && (accepted || deliberate) ? 'warning' : 'refusal',
+          code: 'domain-changed',
+          table: member.slice(0, member.lastIndexOf('.')),
+          column: member.slice(member.lastIndexOf('.') + 1),
+          message: `domain ${now} (${member}) would give other values than in earlier runs: ${changes.join(', ')}. ${wayOut(name, now, member, plan.mode)}`,
+        },
+      ];
+    });
+  });
+}
+
+const EDITED = 'its transformer or its options changed';
+
+function differences(
+  oldName: string,
+  before: RememberedDomain,
+  newName: string,
+  domain: Plan['domains'][number] | undefined,
+): string[] {
+  const renamed = oldName === newName ? [] : [`its name was ${oldName}`];
+  const now = domain && remember(domain);
+  if (now?.transformer !== before.transformer) return [...renamed, EDITED];
+  const parts = [...new Set([...Object.keys(before.versions), ...Object.keys(now.versions)])];
+  return [
+    ...renamed,
+    ...(before.range === now.range ? [] : [`its range was ${before.range} and is ${now.range}`]),
+    ...parts
+      .filter((part) => before.versions[part] !== now.versions[part])
+      .map((part) => `the version of ${part} changed`),
+  ];
 }
 
 function remember(domain: Plan['domains'][number]): RememberedDomain {
@@ -72,24 +104,6 @@ function remember(domain: Plan['domains'][number]): RememberedDomain {
     versions: versions([domain.transformer]),
     range: `${shortType(domain.type)}${maxInteger === undefined ? '' : ` up to ${maxInteger}`}`,
   };
-}
-
-function differences(
-  oldName: string,
-  before: RememberedDomain,
-  newName: string,
-  now: RememberedDomain,
-): string[] {
-  const renamed = oldName === newName ? [] : [`its name was ${oldName}`];
-  if (before.transformer !== now.transformer) return [...renamed, 'its transformer or its options changed'];
-  const parts = [...new Set([...Object.keys(before.versions), ...Object.keys(now.versions)])];
-  return [
-    ...renamed,
-    ...(before.range === now.range ? [] : [`its range was ${before.range} and is ${now.range}`]),
-    ...parts
-      .filter((part) => before.versions[part] !== now.versions[part])
-      .map((part) => `the version of ${part} changed`),
-  ];
 }
 
 function wayOut(name: string, current: string, member: string, mode: Plan['mode']): string {

@@ -28,6 +28,9 @@ export function proveUniqueness(
     const prover = new IndexProver(table, decisions);
     const there = table.destination.indexes.filter(isUnique);
     for (const index of there) judgeDestination(index, table, prover, acceptance, findings);
+    for (const index of table.destination.leaves.flatMap((leaf) => leaf.indexes ?? []).filter(isUnique)) {
+      judgeDestination(index, table, prover.ofOnePartition(), acceptance, findings);
+    }
     for (const index of table.source.indexes.filter(isUnique)) {
       if (there.some((other) => sameKeys(index, other))) continue;
       judgeSourceOnly(index, table, prover, findings);
@@ -71,7 +74,8 @@ function judgeDestination(
     );
     return;
   }
-  const implied = table.source.indexes.some(
+  const known = [...table.source.indexes, ...table.source.leaves.flatMap((leaf) => leaf.indexes ?? [])];
+  const implied = known.some(
     (other) => isUnique(other) && other.valid && (sameKeys(other, index) || impliesUnique(other, index)),
   );
   if (!implied) {
@@ -113,7 +117,13 @@ class IndexProver {
   constructor(
     private readonly table: TablePair,
     private readonly decisions: Decisions,
+    private readonly local = false,
   ) {}
+
+  /** For an index of a single partition: it holds for other rows once rows move between partitions. */
+  ofOnePartition(): IndexProver {
+    return new IndexProver(this.table, this.decisions, true);
+  }
 
   prove(index: CatalogIndex, end: End): Verdict {
     const direct = this.#proveKeys(index, end);
@@ -142,6 +152,14 @@ class IndexProver {
   }
 
   #proveKeys(index: CatalogIndex, end: End): Verdict {
+    const mover =
+      this.local && this.table[end].partitionKey?.columns.find((name) => this.#isChanged(name, end));
+    if (mover)
+      return {
+        proved: false,
+        column: mover,
+        why: `${mover} is changed, so that rows move to other partitions`,
+      };
     const predicate = this.#provePredicate(index, end);
     if (!predicate.proved) return predicate;
     const reasons: string[] = [];
