@@ -46,7 +46,9 @@ export class CopyOut {
   private ends: number[] = [];
   private readonly ready: CopyChunk[] = [];
   private readonly spare: Buffer[] = [];
-  private waiting: { resolve: (chunk: CopyChunk | undefined) => void; reject: (error: unknown) => void } | undefined;
+  private waiting:
+    | { resolve: (chunk: CopyChunk | undefined) => void; reject: (error: unknown) => void }
+    | undefined;
   private ended = false;
   private failure: unknown;
 
@@ -103,9 +105,15 @@ export class CopyOut {
         at = end;
         if (this.headerBytes < HEADER_BYTES) return;
         this.headerBytes = 0;
-        if (this.begin(this.header, 0)) return this.handBack(this.header, data.subarray(at));
+        if (this.begin(this.header, 0)) {
+          this.handBack(this.header, data.subarray(at));
+          return;
+        }
       } else {
-        if (this.begin(data, at)) return this.handBack(data.subarray(at));
+        if (this.begin(data, at)) {
+          this.handBack(data.subarray(at));
+          return;
+        }
         at += HEADER_BYTES;
       }
     }

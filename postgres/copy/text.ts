@@ -37,7 +37,7 @@ export function decodeRows(chunk: CopyChunk, count: number, total: number): RowB
   const fields: (string | null)[][] = Array.from({ length: count }, () => new Array<string | null>(size));
   const starts = new Int32Array(size * (count + 1));
   // Once for the whole chunk: slices of it share its memory, and Latin-1 keeps every byte.
-  const text = count > 0 ? bytes.latin1Slice(0, bytes.length) : '';
+  const text = count > 0 ? bytes.toString('latin1') : '';
   let at = 0;
   let s = 0;
   for (let row = 0; row < size; row++) {
@@ -54,7 +54,8 @@ export function decodeRows(chunk: CopyChunk, count: number, total: number): RowB
         seen |= byte;
       }
       if ((at === end) !== (field === total - 1)) throw notCopyText();
-      fields[field]![row] = !escaped && seen < 0x80 ? text.slice(from, at) : decodeValue(bytes, from, at, escaped);
+      fields[field]![row] =
+        !escaped && seen < 0x80 ? text.slice(from, at) : decodeValue(bytes, from, at, escaped);
       at++;
     }
     starts[s++] = at;
@@ -64,15 +65,15 @@ export function decodeRows(chunk: CopyChunk, count: number, total: number): RowB
 }
 
 function decodeValue(bytes: Buffer, from: number, to: number, escaped: boolean): string | null {
-  if (!escaped) return bytes.utf8Slice(from, to);
+  if (!escaped) return bytes.toString('utf8', from, to);
   if (to - from === 2 && bytes[from + 1] === UPPER_N) return null;
-  return unescape(bytes.subarray(from, to));
+  return unescaped(bytes.subarray(from, to));
 }
 
 const LETTERS: Readonly<Record<string, number>> = { b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 };
 
 /** Undoes the escapes that COPY writes, and the octal and hexadecimal ones that it only reads. */
-function unescape(field: Buffer): string {
+function unescaped(field: Buffer): string {
   const out = Buffer.allocUnsafe(field.length);
   let length = 0;
   for (let at = 0; at < field.length; at++) {
@@ -81,16 +82,17 @@ function unescape(field: Buffer): string {
       out[length++] = byte;
       continue;
     }
-    const numeric = /^(?:[0-7]{1,3}|x[0-9a-fA-F]{1,2})/.exec(field.latin1Slice(at + 1, at + 4))?.[0];
+    const numeric = /^(?:[0-7]{1,3}|x[0-9a-fA-F]{1,2})/.exec(field.toString('latin1', at + 1, at + 4))?.[0];
     if (numeric) {
-      out[length++] = numeric[0] === 'x' ? Number.parseInt(numeric.slice(1), 16) : Number.parseInt(numeric, 8);
+      out[length++] =
+        numeric[0] === 'x' ? Number.parseInt(numeric.slice(1), 16) : Number.parseInt(numeric, 8);
       at += numeric.length;
     } else {
       const next = field[++at]!;
       out[length++] = LETTERS[String.fromCharCode(next)] ?? next;
     }
   }
-  return out.utf8Slice(0, length);
+  return out.toString('utf8', 0, length);
 }
 
 /** A leading field of an output row: new values, or the bytes of a leading field of the source row as they were. */
@@ -167,7 +169,7 @@ export class RowEncoder {
   private unusual(value: string): void {
     const escaped = value.replace(/[\\\b\t\n\v\f\r]/g, (c) => ESCAPES[c]!);
     this.reserve(escaped.length * 3);
-    this.used += this.out.utf8Write(escaped, this.used);
+    this.used += this.out.write(escaped, this.used, 'utf8');
   }
 
   private slice(bytes: Buffer, from: number, to: number): void {

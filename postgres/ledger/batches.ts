@@ -36,7 +36,11 @@ export interface BatchId {
 }
 
 /** The partitions of a table, if it was cut, in order. */
-export async function readPartitions(session: Session, run: string, table: number): Promise<StoredPartition[]> {
+export async function readPartitions(
+  session: Session,
+  run: string,
+  table: number,
+): Promise<StoredPartition[]> {
   const rows = await query(
     session,
     `SELECT partition, table_id, bounds, generation, done FROM lethe.partition
@@ -124,7 +128,10 @@ export async function claimBatch(
 }
 
 /** What a batch has to say when it commits. */
-export type BatchOutcome = Omit<BatchFacts, 'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest'> & {
+export type BatchOutcome = Omit<
+  BatchFacts,
+  'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest'
+> & {
   readonly chain: string;
   readonly evidence: Buffer | null;
 };
@@ -179,12 +186,17 @@ export async function failBatch(session: Session, id: BatchId, error: string): P
 }
 
 /** All of a partition's batches are committed. */
-export async function finishPartition(session: Session, run: string, partition: number, head: string): Promise<void> {
-  await query(session, `UPDATE lethe.partition SET done = true, head = $3 WHERE run = $1 AND partition = $2::int`, [
-    run,
-    partition,
-    head,
-  ]);
+export async function finishPartition(
+  session: Session,
+  run: string,
+  partition: number,
+  head: string,
+): Promise<void> {
+  await query(
+    session,
+    `UPDATE lethe.partition SET done = true, head = $3 WHERE run = $1 AND partition = $2::int`,
+    [run, partition, head],
+  );
 }
 
 /** What the committed batches of partitions wrote. */
@@ -211,6 +223,8 @@ export interface QuarantinedRow {
   readonly column?: string;
   readonly rule?: string;
   readonly message: string;
+  /** Its parent is missing; it may be replayed when the parent is there. */
+  readonly waitsForParent?: boolean;
 }
 
 export async function insertQuarantine(
@@ -219,14 +233,16 @@ export async function insertQuarantine(
   table: number,
   rows: readonly QuarantinedRow[],
 ): Promise<void> {
+  if (rows.length === 0) return;
   const column = (of: (row: QuarantinedRow) => string | undefined) => rows.map((row) => of(row) ?? null);
   await query(
     session,
-    `INSERT INTO lethe.quarantine (run, table_id, partition, batch, key, key_hash, code, constraint_name, column_name, rule, message)
-     SELECT $1, $2::int, $3::int, $4::int, u.* FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[]) AS u
+    `INSERT INTO lethe.quarantine (run, table_id, partition, batch, key, key_hash, code, constraint_name, column_name, rule, message, waits_for_parent)
+     SELECT $1, $2::int, $3::int, $4::int, u.*
+     FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[]) AS u
      ON CONFLICT (run, table_id, key_hash) DO UPDATE SET partition = excluded.partition, batch = excluded.batch,
        code = excluded.code, constraint_name = excluded.constraint_name, column_name = excluded.column_name,
-       rule = excluded.rule, message = excluded.message, replayed_at = NULL`,
+       rule = excluded.rule, message = excluded.message, waits_for_parent = excluded.waits_for_parent, replayed_at = NULL`,
     [
       id.run,
       table,
@@ -239,6 +255,7 @@ export async function insertQuarantine(
       column((row) => row.column),
       column((row) => row.rule),
       column((row) => row.message),
+      rows.map((row) => row.waitsForParent ?? false),
     ],
   );
 }
@@ -248,6 +265,17 @@ export async function countQuarantined(session: Session, run: string, table: num
   const [row] = await query(
     session,
     'SELECT count(*) AS count FROM lethe.quarantine WHERE run = $1 AND table_id = $2::int AND replayed_at IS NULL',
+    [run, table],
+  );
+  return Number(row?.count);
+}
+
+/** Rows of a table that committed batches of the run have dealt with. */
+export async function countTable(session: Session, run: string, table: number): Promise<number> {
+  const [row] = await query(
+    session,
+    `SELECT coalesce(sum(rows + quarantined), 0) AS count FROM lethe.batch
+     WHERE run = $1 AND table_id = $2::int AND state = 'committed'`,
     [run, table],
   );
   return Number(row?.count);

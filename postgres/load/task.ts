@@ -35,11 +35,6 @@ export interface PartitionTask {
 export interface LoadTable {
   readonly plan: TablePlan;
   readonly epoch: Epoch;
-  /**
-   * Parents of the table's semi-joins that are plain tables of the plan, read with ONLY, as `schema.table`; other
-   * parents are read with what inherits from them.
-   */
-  readonly plainParents?: readonly string[];
 }
 
 /** What has happened so far, told after every chunk. */

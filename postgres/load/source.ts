@@ -1,0 +1,231 @@
+import { LetheError } from '../../errors/errors.js';
+import type { TablePlan } from '../../plan/plan.js';
+import { readFilenodes, readFingerprint } from '../catalog/fingerprint.js';
+import { toUtf8 } from '../copy/encoding.js';
+import { copyIn } from '../copy/in.js';
+import { type CopyChunk, type CopyOut, copyOut } from '../copy/out.js';
+import { RowEncoder } from '../copy/text.js';
+import { sanitize } from '../errors.js';
+import { quoteLiteral } from '../identifiers.js';
+import { openSession, query, type Session, type SessionOptions } from '../session.js';
+
+/** Which bound of a read. `end` is the partition's, `from` and `to` the batch's. */
+export type Side = 'from' | 'to' | 'end';
+
+/** A key column with its type, both as SQL. */
+export interface KeyColumn {
+  readonly sql: string;
+  readonly type: string;
+}
+
+/**
+ * The source under one exported snapshot, in one read-only transaction. Bounds are values of keys and must not be
+ * logged, so they are neither part of a statement nor its parameters: they wait in a temporary table, filled by COPY,
+ * or on a standby, which has no temporary tables, in session settings that came with the startup packet.
+ */
+export class Source {
+  private readonly bounds = new Map<Side, readonly string[]>();
+
+  private constructor(
+    private readonly options: SessionOptions,
+    private readonly snapshots: readonly string[],
+    private current: Session,
+    private readonly temporary: boolean,
+  ) {}
+
+  static async open(options: SessionOptions, snapshots: readonly string[]): Promise<Source> {
+    const session = await openSession(options);
+    try {
+      const temporary = !session.inRecovery && (await makeBoundsTable(session));
+      await begin(session, snapshots);
+      return new Source(options, snapshots, session, temporary);
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+  }
+
+  get session(): Session {
+    return this.current;
+  }
+
+  /** Starts reading rows. Errors of the stream are the driver's own. */
+  copy(select: string): CopyOut {
+    return copyOut(this.current, `COPY (${select}) TO STDOUT`);
+  }
+
+  /** The rows in UTF-8; only a SQL_ASCII database gives them as anything else. */
+  decode(chunk: CopyChunk): CopyChunk {
+    return this.current.encoding === 'UTF8' ? chunk : toUtf8(chunk, this.current.encoding);
+  }
+
+  /** Sets a bound of the reads that follow; null: open. */
+  async setBound(side: Side, values: readonly string[] | null): Promise<void> {
+    const known = this.bounds.get(side);
+    if (values === null) {
+      this.bounds.delete(side);
+      return;
+    }
+    if (known?.length === values.length && known.every((value, i) => value === values[i])) return;
+    this.bounds.set(side, values);
+    if (this.temporary) await this.fill(side, values);
+    else await this.reopen();
+  }
+
+  /** The bound as SQL, typed like the key; undefined when it is open. */
+  bound(side: Side, key: readonly KeyColumn[]): string | undefined {
+    if (!this.bounds.has(side)) return undefined;
+    const values = key.map(({ type }, i) =>
+      this.temporary
+        ? `(SELECT value FROM pg_temp.lethe_bound WHERE side = '${side}' AND place = ${i})::${type}`
+        : `current_setting('lethe.${side}_${i}')::${type}`,
+    );
+    return values.length === 1 ? values[0] : `ROW(${values.join(', ')})`;
+  }
+
+  /**
+   * Fixes the bound `to` as what the query gives, one row of texts, and returns it; null when it gives none. The
+   * values need not travel back to the server.
+   */
+  async findBound(select: string, width: number): Promise<readonly string[] | null> {
+    const places = Array.from({ length: width }, (_, i) => `k${i}`);
+    const found = `(${select}) AS found (${places.join(', ')})`;
+    const rows = this.temporary
+      ? await query(
+          this.current,
+          `WITH gone AS (DELETE FROM pg_temp.lethe_bound WHERE side = 'to')
+           INSERT INTO pg_temp.lethe_bound
+           SELECT 'to', place, value FROM ${found}, LATERAL (VALUES ${places.map((p, i) => `(${i}, ${p})`).join(', ')}) AS v (place, value)
+           RETURNING place, value`,
+        )
+      : await query(
+          this.current,
+          `SELECT unnest(ARRAY[${places.map((p, i) => `set_config('lethe.to_${i}', ${p}, false)`).join(', ')}]) AS value, generate_series(0, ${width - 1}) AS place FROM ${found}`,
+        );
+    if (rows.length === 0) {
+      this.bounds.delete('to');
+      return null;
+    }
+    const values = rows.sort((a, b) => Number(a.place) - Number(b.place)).map((row) => row.value!);
+    this.bounds.set('to', values);
+    return values;
+  }
+
+  /** The batch that follows begins where this one ended: `from` becomes what `to` is. */
+  async advance(): Promise<void> {
+    const to = this.bounds.get('to');
+    if (!to) return;
+    this.bounds.set('from', to);
+    this.bounds.delete('to');
+    if (this.temporary) {
+      await query(this.current, `DELETE FROM pg_temp.lethe_bound WHERE side = 'from'`);
+      await query(this.current, `UPDATE pg_temp.lethe_bound SET side = 'from' WHERE side = 'to'`);
+    } else {
+      const moves = to.map(
+        (_, i) => `set_config('lethe.from_${i}', current_setting('lethe.to_${i}'), false)`,
+      );
+      await query(this.current, `SELECT 1 FROM (SELECT ${moves.join(', ')}) AS moved`);
+    }
+  }
+
+  /**
+   * Compares the table with what was planned, as it is now: an ALTER that rewrote it, or a TRUNCATE, makes our older
+   * snapshot see no rows, without an error. After a read its lock keeps everything until the transaction ends.
+   *
+   * @throws LetheError `SourceChanged`.
+   */
+  async refuseChanged(plan: TablePlan): Promise<void> {
+    const [fingerprint, filenodes] = [
+      await readFingerprint(this.current, plan.source),
+      await readFilenodes(
+        this.current,
+        plan.units.map(({ oid }) => oid),
+      ),
+    ];
+    const rewritten = plan.units.filter(
+      ({ oid, filenode }) =>
+        !filenodes.has(oid) || (filenode !== undefined && filenodes.get(oid) !== filenode),
+    );
+    if (fingerprint === plan.fingerprint && rewritten.length === 0) return;
+    const what =
+      rewritten.length > 0
+        ? `${rewritten[0]!.schema}.${rewritten[0]!.name} was rewritten or emptied (ALTER TABLE, TRUNCATE, VACUUM FULL, CLUSTER)`
+        : 'its columns were changed';
+    throw new LetheError(
+      'SourceChanged',
+      `The source table ${plan.source.schema}.${plan.source.name} changed while it was read: ${what}. Start the run again.`,
+      { table: `${plan.source.schema}.${plan.source.name}` },
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.current.close();
+  }
+
+  private async fill(side: Side, values: readonly string[]): Promise<void> {
+    await query(this.current, `DELETE FROM pg_temp.lethe_bound WHERE side = '${side}'`);
+    const rows = values.map((value, place) => [side, String(place), value]);
+    const block = {
+      bytes: Buffer.alloc(0),
+      size: rows.length,
+      fields: [],
+      starts: new Int32Array(rows.length),
+      ends: [],
+    };
+    const fields = [0, 1, 2].map((i) => ({ kind: 'values' as const, values: rows.map((row) => row[i]!) }));
+    try {
+      const copy = copyIn(this.current, 'COPY pg_temp.lethe_bound FROM STDIN');
+      await copy.write(new RowEncoder().encode(block, fields, false));
+      await copy.finish();
+    } catch (error) {
+      throw sanitize(error, 'giving the source the bounds of a batch');
+    }
+  }
+
+  private async reopen(): Promise<void> {
+    const startup = Object.fromEntries(
+      [...this.bounds].flatMap(([side, values]) => values.map((value, i) => [`lethe.${side}_${i}`, value])),
+    );
+    await this.current.close();
+    this.current = await openSession({ ...this.options, startup });
+    await begin(this.current, this.snapshots);
+  }
+}
+
+/** False where the role may not: then the bounds travel as on a standby. */
+async function makeBoundsTable(session: Session): Promise<boolean> {
+  try {
+    await query(session, 'BEGIN READ WRITE');
+    await query(
+      session,
+      'CREATE TEMP TABLE lethe_bound (side text, place integer, value text) ON COMMIT PRESERVE ROWS',
+    );
+    await query(session, 'COMMIT');
+    return true;
+  } catch (error) {
+    await query(session, 'ROLLBACK');
+    if (error instanceof LetheError && error.type === 'PermissionDenied') return false;
+    throw error;
+  }
+}
+
+/** SQLSTATEs of a snapshot that is gone, or was never there: undefined object, invalid parameter, wrong state. */
+const NO_SNAPSHOT = new Set(['42704', '22023', '55000']);
+
+async function begin(session: Session, snapshots: readonly string[]): Promise<void> {
+  for (const snapshot of snapshots) {
+    await query(session, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    try {
+      await query(session, `SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`);
+      await query(session, 'SET LOCAL max_parallel_workers_per_gather = 0');
+      return;
+    } catch (error) {
+      await query(session, 'ROLLBACK');
+      if (!(error instanceof LetheError) || !NO_SNAPSHOT.has(String(error.details.code))) throw error;
+    }
+  }
+  throw new LetheError(
+    'SnapshotLost',
+    "The source's snapshot is gone: its holders ended. The run waits for a new one and goes on with what is left.",
+  );
+}
