@@ -2,44 +2,74 @@ import { createHash } from 'node:crypto';
 import { LetheError } from '../errors/errors.js';
 import { lookup, register, suggest } from './spec.js';
 import type { Transformer, TransformerSpec } from './transformer.js';
+import { city } from './transformers/city.js';
+import { company } from './transformers/company.js';
 import { constant } from './transformers/constant.js';
 import { creditCard } from './transformers/creditCard.js';
 import { dateShift } from './transformers/dateShift.js';
 import { dateTruncate } from './transformers/dateTruncate.js';
+import { email } from './transformers/email.js';
+import { firstName } from './transformers/firstName.js';
+import { fullName } from './transformers/fullName.js';
+import { hash } from './transformers/hash.js';
 import { iban } from './transformers/iban.js';
 import { ip } from './transformers/ip.js';
+import { js } from './transformers/js.js';
+import { json } from './transformers/json.js';
 import { keep } from './transformers/keep.js';
+import { lastName } from './transformers/lastName.js';
 import { mask } from './transformers/mask.js';
 import { noise } from './transformers/noise.js';
 import { nullify } from './transformers/null.js';
+import { permute } from './transformers/permute.js';
 import { phone } from './transformers/phone.js';
+import { pick } from './transformers/pick.js';
+import { postalCode } from './transformers/postalCode.js';
 import { range } from './transformers/range.js';
 import { regexReplace } from './transformers/regexReplace.js';
 import { scramble } from './transformers/scramble.js';
+import { street } from './transformers/street.js';
 import { url } from './transformers/url.js';
+import { username } from './transformers/username.js';
+import { uuid } from './transformers/uuid.js';
 import { listHash } from './value-lists.js';
 
 export { type ParsedSpec, parseSpec, specSchema } from './spec.js';
 
 /** Every transformer. To add one: a file in `transformers/`, an import above and a line here. */
-// biome-ignore lint/suspicious/noExplicitAny: each knows the type of its own options only.
 // biome-ignore format: one a line.
+// biome-ignore lint/suspicious/noExplicitAny: each knows the type of its own options only.
 const ALL: readonly Transformer<any>[] = [
-  keep,
+  city,
+  company,
   constant,
   creditCard,
   dateShift,
   dateTruncate,
+  email,
+  firstName,
+  fullName,
+  hash,
   iban,
   ip,
+  keep,
+  lastName,
   mask,
   noise,
   nullify,
+  permute,
   phone,
+  pick,
+  postalCode,
   range,
   regexReplace,
   scramble,
+  street,
   url,
+  username,
+  uuid,
+  json,
+  js,
 ];
 
 register(ALL);
