@@ -9,8 +9,6 @@ import type { OpenRun } from './run.js';
 /** The epochs that a run holds, by its tables. */
 export interface RunEpochs {
   of(table: TablePlan): Epoch;
-  /** False for a table that a later run took over. */
-  has(table: TablePlan): boolean;
   /** For work that writes several tables in one transaction: fences those that the run owns, in ascending id. */
   readonly fence: Fence;
 }
@@ -28,7 +26,6 @@ export async function epochsOf({ session, pins, ref }: OpenRun): Promise<RunEpoc
   );
   const owned = (table: TableName) => byName.get(tableText(table));
   return {
-    has: (table) => owned(table.destination) !== undefined,
     of(table) {
       const epoch = owned(table.destination);
       if (epoch) return epoch;

@@ -1,13 +1,10 @@
 import { type RunReport, reportBase, signReport } from '../ledger/report.js';
 import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
-import { registerTables, takeEpochs } from '../postgres/fence.js';
 import { endRun } from '../postgres/ledger/runs.js';
 import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger/summary.js';
-import { type Restored, restore } from '../postgres/saga/restore.js';
-import { withTransaction } from '../postgres/session.js';
+import { type Restored, restoreRuns } from '../postgres/saga/restore.js';
 import type { Dependencies } from './dependencies.js';
-import { epochsOf } from './epochs.js';
 import { beating, type OpenRun, withRun } from './run.js';
 import type { RunEnd } from './types.js';
 
@@ -22,24 +19,11 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
     (run) =>
       beating(async () => {
         if (run.row.state === 'superseded') return;
-        const restored = end.state === 'complete' ? undefined : await putBack(run);
+        const restored = end.state === 'complete' ? undefined : await restoreRuns(run.session, [ref.run]);
         await sign(run, end, restored);
       }),
     { ended: true },
   );
-}
-
-/** Raises the epochs first: a worker that still writes for this run, unheard of, is fenced off. */
-async function putBack(run: OpenRun): Promise<Restored> {
-  const { session, ref, pins } = run;
-  const owned = await epochsOf(run);
-  const ids = await registerTables(
-    session,
-    pins.plan.tables.filter((table) => owned.has(table)).map(({ destination }) => destination),
-  );
-  await withTransaction(session, () => takeEpochs(session, ref.run, ids));
-  const { fence } = await epochsOf(run);
-  return restore(session, fence, { runs: [ref.run] });
 }
 
 async function sign(run: OpenRun, end: RunEnd, restored: Restored | undefined): Promise<void> {

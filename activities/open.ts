@@ -2,11 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
+import { rememberDomains } from '../plan/remembered.js';
 import { registerTables, takeEpochs } from '../postgres/fence.js';
+import { readDomains, writeDomains } from '../postgres/ledger/domains.js';
 import { advanceRun, openOwners, supersede } from '../postgres/ledger/runs.js';
+import { restoreDebts } from '../postgres/saga/restore.js';
 import { takeAway } from '../postgres/saga/take-away.js';
 import { query, withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
+import { epochsOf } from './epochs.js';
 import { beating, type OpenRun, withRun } from './run.js';
 
 /** An owner whose cluster cannot be asked counts as alive while its run was seen so recently. Seconds. */
@@ -29,6 +33,7 @@ export async function openDestination(deps: Dependencies, ref: RunRef): Promise<
         heartbeat();
         await sleep(WAIT_MS, undefined, { signal });
       }
+      await restoreDebts(session, (await epochsOf(run)).fence, ref.run, pins.plan);
       await advanceRun(session, ref.run, 'loading');
     }),
   );
@@ -55,6 +60,7 @@ async function tryOpen(deps: Dependencies, run: OpenRun, ids: number[]): Promise
     await takeEpochs(session, ref.run, ids);
     await supersede(session, gone);
     await takeAway(session, ref.run, pins.plan);
+    await writeDomains(session, ref.job, rememberDomains(pins.plan, await readDomains(session, ref.job)));
     return true;
   });
 }

@@ -4,6 +4,7 @@ import type { Pins, RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
 import type { TablePlan } from '../plan/plan.js';
 import { refusePlan } from '../plan/refuse.js';
+import { openForWriting } from '../postgres/claim.js';
 import { migrate } from '../postgres/ledger/migrate.js';
 import { findRun, insertRun, readPins } from '../postgres/ledger/runs.js';
 import { planJob } from '../postgres/planning.js';
@@ -38,14 +39,7 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
 
     return await withSession(session('destination', destinationUrl!), async (destination) =>
       withSession(session('source', sourceUrl!), async (source) => {
-        await openForWriting({
-          job,
-          text,
-          source,
-          destination,
-          sourceUrl: sourceUrl!,
-          destinationUrl: destinationUrl!,
-        });
+        await openForWriting(source, destination, { job: job.job });
         await migrate(destination);
         if (await findRun(destination, ref.run)) return prepared(await readPins(destination, ref.run));
         const { plan } = await planJob(job, source, destination);

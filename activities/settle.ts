@@ -1,7 +1,11 @@
 import type { RunRef } from '../ledger/types.js';
 import { advanceRun } from '../postgres/ledger/runs.js';
 import { summarize } from '../postgres/ledger/summary.js';
-import { type Settlement, settleReferences as settleKeys, settleTable } from '../postgres/settle/settle.js';
+import {
+  type Settlement,
+  settleReferences as settleKeys,
+  settleTables as settleThem,
+} from '../postgres/settle/settle.js';
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
 import { tableOf } from './load.js';
@@ -17,8 +21,11 @@ export async function settleTables(
   return withRun(deps, ref, (run) =>
     beating(async () => {
       const settlement = await settlementOf(run);
-      for (const id of tables)
-        await settleTable(run.session, settlement, tableOf(run.pins.plan, id).destination);
+      await settleThem(
+        run.session,
+        settlement,
+        tables.map((id) => tableOf(run.pins.plan, id)),
+      );
       const counts = await summarize(run.session, ref.run);
       return tables.map((id) => {
         const count = counts.find(({ table }) => table === id);
@@ -33,7 +40,7 @@ export async function settleReferences(deps: Dependencies, ref: RunRef): Promise
   await withRun(deps, ref, (run) =>
     beating(async () => {
       await advanceRun(run.session, ref.run, 'settling');
-      await settleKeys(run.session, await settlementOf(run));
+      await settleKeys(run.session, await settlementOf(run), run.pins.plan.tables);
     }),
   );
 }
