@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { nearest } from '../job/nearest.js';
+import { addDev } from './commands/dev.js';
 import { addInit } from './commands/init.js';
 import { addKeygen } from './commands/keygen.js';
 import { addPlan } from './commands/plan.js';
+import { addSync } from './commands/sync.js';
+import { addWorker } from './commands/worker.js';
 
-const ADDERS = [addInit, addKeygen, addPlan];
+const ADDERS = [addInit, addKeygen, addPlan, addSync, addWorker, addDev];
 
 /** The whole command line. Each subcommand is a file of `commands/`. */
 export function createProgram(): Command {

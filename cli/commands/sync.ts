@@ -1,0 +1,143 @@
+import type { Command } from 'commander';
+import { LetheError } from '../../errors/errors.js';
+import type { LoadedJob } from '../../job/load.js';
+import type { Progress } from '../../workflows/messages.js';
+import { reportError } from '../exit.js';
+import { jobArgument, jobText } from '../inputs.js';
+import { progressView } from '../print/progress.js';
+import { countsText, verdictText } from '../print/run.js';
+import { type TemporalSession, uiLink, withTemporal } from '../session.js';
+import { duration, paint, say, sayJson, tell } from '../terminal.js';
+
+interface SyncOptions {
+  readonly env?: string;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+  readonly worker?: boolean;
+  readonly taskQueue?: string;
+}
+
+export function addSync(program: Command): void {
+  program
+    .command('sync')
+    .argument('<JOB>', 'job file, or name of a job')
+    .description('Run a job and follow it to its end.')
+    .option('-e, --env <name>', 'lay an environment of the job file over it')
+    .option('-d, --detach', 'start the run and leave it to the workers of the cluster')
+    .option('-w, --worker', 'run a worker in this process, also on a cluster')
+    .option('--task-queue <name>', "the workers' task queue", 'lethe')
+    .option('--json', 'print the outcome as JSON, progress on stderr')
+    .addHelpText(
+      'after',
+      `
+Exit code 0 only when every row arrived and every check passed. With TEMPORAL_ADDRESS the run belongs to that cluster
+and its workers, and Ctrl-C only stops following it. Without, it runs here, on a server with its state under .lethe/:
+Ctrl-C cancels it and puts the destination's constraints back; a run that was killed goes on with the next sync.
+
+Examples:
+  $ lethe sync crm-staging.yaml
+  $ lethe sync crm-staging.yaml --env nightly --json > outcome.json
+  $ TEMPORAL_ADDRESS=temporal:7233 lethe sync crm-staging --detach`,
+    )
+    .action(run);
+}
+
+async function run(argument: string, options: SyncOptions): Promise<void> {
+  const loaded = await jobArgument(argument, options.env);
+  await withTemporal({ worker: options.worker ? 'always' : 'embedded' }, (session) =>
+    options.detach ? detach(session, loaded, options) : follow(session, loaded, options),
+  );
+}
+
+async function start(session: TemporalSession, loaded: LoadedJob, options: SyncOptions) {
+  const { startSync } = await import('../../workers/runs.js');
+  const file = await jobText(loaded);
+  return startSync(session.cluster.client, loaded.job.job, { file, env: options.env }, options.taskQueue);
+}
+
+async function detach(session: TemporalSession, loaded: LoadedJob, options: SyncOptions): Promise<void> {
+  const { cluster } = session;
+  if (cluster.embedded && !cluster.shared) {
+    throw new LetheError(
+      'JobInvalid',
+      'A detached run needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start `lethe dev` in another terminal.',
+    );
+  }
+  const handle = await start(session, loaded, options);
+  const link = uiLink(cluster, handle.workflowId);
+  if (options.json)
+    return sayJson({ job: loaded.job.job, workflowId: handle.workflowId, ...(link && { link }) });
+  say(handle.workflowId);
+  if (link) tell(link);
+}
+
+async function follow(session: TemporalSession, loaded: LoadedJob, options: SyncOptions): Promise<void> {
+  const { cluster, worker } = session;
+  const { followSync, openSync, pollers } = await import('../../workers/runs.js');
+  const began = Date.now();
+  const open =
+    cluster.embedded && !cluster.shared ? await openSync(cluster.client, loaded.job.job) : undefined;
+  if (open)
+    tell(
+      `An earlier run of ${loaded.job.job} is still open: going on with it, with the job file it was started with.`,
+    );
+  const handle = open ?? (await start(session, loaded, options));
+  const link = uiLink(cluster, handle.workflowId);
+  tell(`${handle.workflowId}${link ? `\n${link}` : ''}`);
+  if (!worker && (await pollers(cluster.client, cluster.settings.namespace, options.taskQueue)) === 0) {
+    tell(
+      `No worker asks for tasks of queue ${options.taskQueue}: start one with \`lethe worker\`; the run waits for it.`,
+    );
+  }
+  const view = progressView();
+  const interrupt = onInterrupt(cluster.embedded, () => handle.cancel());
+  let last: Progress | undefined;
+  const lost = worker?.ended.then(() => undefined);
+  const following = followSync(handle, {
+    signal: interrupt.signal,
+    onProgress: (progress) => {
+      last = progress;
+      view.show(progress);
+    },
+  });
+  const outcome = await Promise.race([following, ...(lost ? [lost] : [])]);
+  view.end();
+  interrupt.done();
+  if (!outcome) {
+    tell(`No longer following. The run goes on: lethe cancel ${last?.run ?? handle.workflowId}`);
+    process.exitCode = 130;
+    return;
+  }
+  const tables = last?.tables.map(({ name, rows, quarantined }) => ({ name, rows, quarantined })) ?? [];
+  const seconds = (Date.now() - began) / 1000;
+  if (!outcome.ok) {
+    process.exitCode = reportError(outcome.error, options.json === true);
+    if (last && !options.json) tell(`  Run ${last.run}: lethe show ${last.run} --job ${loaded.file}`);
+    return;
+  }
+  const { run, job, verdict } = outcome.result;
+  if (options.json) return sayJson({ run, job, seconds, tables, ...verdict, ...(link && { link }) });
+  say(countsText(tables));
+  say(verdictText(verdict));
+  say(`${paint.green('✓')} Run ${run} of ${job} is complete and valid, ${duration(seconds)}.`);
+}
+
+/** Ctrl-C: cancels a run whose server is ours, and stops following any other. A second one ends at once. */
+function onInterrupt(cancels: boolean, cancel: () => Promise<unknown>) {
+  const stop = new AbortController();
+  let asked = false;
+  const handler = () => {
+    if (asked) process.exit(130);
+    asked = true;
+    if (!cancels) return stop.abort();
+    tell('\nCancelling; what was taken away is put back. Ctrl-C again leaves at once.');
+    cancel().catch(() => stop.abort());
+  };
+  process.on('SIGINT', handler).on('SIGTERM', handler);
+  return {
+    signal: stop.signal,
+    done: () => {
+      process.off('SIGINT', handler).off('SIGTERM', handler);
+    },
+  };
+}

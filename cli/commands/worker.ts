@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import { LetheError } from '../../errors/errors.js';
+import { jobFolder } from '../../job/folder.js';
+import { tell } from '../terminal.js';
+import { wholeNumber } from './options.js';
+
+interface WorkerOptions {
+  readonly taskQueue: string;
+  readonly threads?: number;
+  readonly grace: number;
+}
+
+export function addWorker(program: Command): void {
+  program
+    .command('worker')
+    .description('Run a worker of the cluster that TEMPORAL_ADDRESS names, until SIGTERM or SIGINT.')
+    .option('--task-queue <name>', 'task queue; rows move on <name>-data', 'lethe')
+    .option('--threads <n>', 'partitions at once (default: the cores of the machine)', wholeNumber)
+    .option('--grace <seconds>', 'time that partitions under way get to end', wholeNumber, 30)
+    .addHelpText(
+      'after',
+      `
+A worker resolves the references of jobs (env:, file:, exec:), so all workers of a cluster need the same ones.
+Runs can be started from the Temporal UI with {"job": "NAME"} for the jobs in its folder (LETHE_JOBS, default ./jobs).
+
+Examples:
+  $ TEMPORAL_ADDRESS=temporal:7233 LETHE_JOBS=/etc/lethe/jobs lethe worker --threads 4`,
+    )
+    .action(run);
+}
+
+async function run(options: WorkerOptions): Promise<void> {
+  const { temporalSettings, connectClient } = await import('../../workers/connection.js');
+  const settings = await temporalSettings();
+  if (!settings) {
+    throw new LetheError(
+      'JobInvalid',
+      'A worker needs a cluster: set TEMPORAL_ADDRESS, or use `lethe dev`, which brings a server of its own.',
+    );
+  }
+  const client = await connectClient(settings);
+  const { startWorker } = await import('../../workers/serve.js');
+  const worker = await startWorker({
+    client,
+    settings,
+    taskQueue: options.taskQueue,
+    threads: options.threads,
+    shutdownGraceSeconds: options.grace,
+    jobsFolder: jobFolder(),
+    logLevel: 'INFO',
+  });
+  tell(
+    `Worker on ${settings.connection.address}, namespace ${settings.namespace}, queue ${options.taskQueue}; jobs of ${jobFolder()}`,
+  );
+  const stop = () => {
+    tell('Stopping: no new work; partitions under way end, or stop at their last committed batch.');
+    void worker.stop();
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+  await worker.ended;
+  await client.connection.close();
+}

@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Client,
+  WorkflowFailedError,
+  type WorkflowHandle,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import { uuidv7 } from 'uuidv7';
+import type { SyncJobInput } from '../activities/types.js';
+import { ERROR_TYPES, type ErrorType, LetheError } from '../errors/errors.js';
+import type { Progress } from '../workflows/messages.js';
+import { CONTROL_QUEUE } from '../workflows/queues.js';
+import type { SyncResult, syncJob } from '../workflows/syncJob.js';
+
+export type SyncHandle = WorkflowHandle<typeof syncJob>;
+
+/** Starts a run of a job. The workflow's id is `sync:<job>:<id>`; the run's own id comes with its progress. */
+export function startSync(
+  client: Client,
+  job: string,
+  input: SyncJobInput,
+  taskQueue = CONTROL_QUEUE,
+): Promise<SyncHandle> {
+  return client.workflow.start<typeof syncJob>('syncJob', {
+    taskQueue,
+    workflowId: `sync:${job}:${uuidv7()}`,
+    args: [input],
+    staticSummary: `Anonymized sync of ${job}`,
+  });
+}
+
+/** The newest run of a job that is still open, by its workflow's id. */
+export async function openSync(client: Client, job: string): Promise<SyncHandle | undefined> {
+  const query = `WorkflowType = 'syncJob' AND ExecutionStatus = 'Running'`;
+  for await (const { workflowId } of client.workflow.list({ query })) {
+    if (workflowId.startsWith(`sync:${job}:`) && !workflowId.includes('/'))
+      return client.workflow.getHandle<typeof syncJob>(workflowId);
+  }
+  return undefined;
+}
+
+/** How many workers ask for workflow tasks of a queue. */
+export async function pollers(client: Client, namespace: string, taskQueue = CONTROL_QUEUE): Promise<number> {
+  // 1: workflow tasks.
+  const answer = await client.workflowService.describeTaskQueue({
+    namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: 1,
+  });
+  return answer.pollers?.length ?? 0;
+}
+
+export type RunOutcome =
+  | { readonly ok: true; readonly result: SyncResult }
+  /** `RunEnded` for a run that was cancelled or terminated. */
+  | { readonly ok: false; readonly error: LetheError };
+
+export interface FollowOptions {
+  /** Called with each new state of the run, about twice a second. */
+  readonly onProgress: (progress: Progress) => void;
+  /** Stops following; the run goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** Follows a run to its end; undefined when `signal` stopped that. */
+export async function followSync(
+  handle: SyncHandle,
+  options: FollowOptions,
+): Promise<RunOutcome | undefined> {
+  let over = false;
+  const end = outcomeOf(handle).finally(() => {
+    over = true;
+  });
+  const watch = async () => {
+    while (!over && !options.signal?.aborted) {
+      const progress = await progressOf(handle);
+      if (progress && !over) options.onProgress(progress);
+      await Promise.race([end, sleep(500)]);
+    }
+  };
+  const stopped = new Promise<undefined>((resolve) => {
+    if (options.signal?.aborted) resolve(undefined);
+    options.signal?.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  const watching = watch();
+  const outcome = await Promise.race([end, stopped]);
+  over = true;
+  await watching;
+  return outcome;
+}
+
+/** What a run says of itself; undefined while no worker answers. */
+export async function progressOf(handle: SyncHandle): Promise<Progress | undefined> {
+  try {
+    return await handle.query<Progress, []>('progress');
+  } catch {
+    return undefined;
+  }
+}
+
+async function outcomeOf(handle: SyncHandle): Promise<RunOutcome> {
+  try {
+    return { ok: true, result: await handle.result() };
+  } catch (error) {
+    return { ok: false, error: runError(error, handle.workflowId) };
+  }
+}
+
+/** A failed workflow's failure as our own error, with its type. */
+export function runError(error: unknown, workflowId: string): LetheError {
+  if (error instanceof LetheError) return error;
+  if (error instanceof WorkflowNotFoundError) {
+    return new LetheError(
+      'UnknownRun',
+      `Temporal knows no workflow ${workflowId}: wrong namespace, or older than its retention.`,
+    );
+  }
+  if (!(error instanceof WorkflowFailedError)) {
+    return new LetheError(
+      'Unreachable',
+      `Temporal stopped answering while the run ${workflowId} was followed. The run goes on; \`lethe runs\` shows it.`,
+    );
+  }
+  const { cause } = error;
+  if (cause instanceof ApplicationFailure) {
+    const type = cause.type && cause.type in ERROR_TYPES ? (cause.type as ErrorType) : 'Internal';
+    return new LetheError(type, cause.message, { workflowId });
+  }
+  if (cause instanceof CancelledFailure) {
+    return new LetheError(
+      'RunEnded',
+      'The run was cancelled. What it had taken away from the destination was put back.',
+      { workflowId },
+    );
+  }
+  if (cause instanceof TerminatedFailure || cause instanceof TimeoutFailure) {
+    return new LetheError(
+      'RunEnded',
+      'The run was terminated. What it took away from the destination comes back with the next run, or with `lethe restore`.',
+      { workflowId },
+    );
+  }
+  return new LetheError(
+    'Internal',
+    `The run ended in a way that Lethe does not know; look at ${workflowId} in the Temporal UI.`,
+    { workflowId },
+  );
+}

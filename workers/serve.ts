@@ -1,0 +1,58 @@
+import type { Client } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { connectionFailure, type TemporalSettings } from './connection.js';
+import { createWorker, type LetheWorkerOptions } from './worker.js';
+
+export interface ServeOptions
+  extends Pick<LetheWorkerOptions, 'jobsFolder' | 'threads' | 'taskQueue' | 'shutdownGraceSeconds'> {
+  readonly settings: TemporalSettings;
+  readonly client: Client;
+  /** What Temporal's SDK logs on stderr. Default `WARN`. */
+  readonly logLevel?: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG';
+}
+
+export interface RunningWorker {
+  /** Settles when the worker has ended: after `stop`, or with the error that ended it. */
+  readonly ended: Promise<void>;
+  healthy(): boolean;
+  /** Takes no new work, lets the present end within the grace time, disconnects. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a worker in this process.
+ * @throws LetheError `Unreachable` or `AuthenticationFailed` when Temporal cannot be reached.
+ */
+export async function startWorker(options: ServeOptions): Promise<RunningWorker> {
+  const { settings, client } = options;
+  quiet(options.logLevel ?? 'WARN');
+  const connection = await NativeConnection.connect(settings.connection).catch((error: unknown) => {
+    throw connectionFailure(error, settings);
+  });
+  try {
+    const worker = await createWorker({ ...options, connection, client, namespace: settings.namespace });
+    const ended = worker.run().finally(() => connection.close());
+    // Whoever waits for `ended` gets the error; until somebody does, it must not end the process.
+    ended.catch(() => undefined);
+    return {
+      ended,
+      healthy: () => worker.healthy(),
+      async stop() {
+        worker.stop();
+        await ended.catch(() => undefined);
+      },
+    };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+let installed = false;
+
+/** The SDK's runtime is one a process and takes its logger only before it is first used. */
+function quiet(level: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG'): void {
+  if (installed) return;
+  installed = true;
+  Runtime.install({ logger: new DefaultLogger(level), shutdownSignals: [] });
+}
