@@ -24,12 +24,13 @@ export async function open(url: string, name = 'lethe:test'): Promise<Session> {
   return session;
 }
 
-/** Statements, one round trip each, for setting a scene. */
+/** Statements, one transaction each, for setting a scene; names without a schema are in `public`. */
 export async function sql(session: Session, ...statements: string[]): Promise<void> {
   for (const statement of statements) {
     try {
-      await session.client.query(statement);
+      await session.client.query(`BEGIN; SET LOCAL search_path = public; ${statement}; COMMIT`);
     } catch (error) {
+      await session.client.query('ROLLBACK');
       throw new Error(`${(error as Error).message}\n${statement}`);
     }
   }
@@ -81,6 +82,20 @@ export async function beginRun(session: Session, plan: SagaPlan): Promise<string
   return run;
 }
 
+/** The connection breaks just before its n-th statement from now (0: the next one), as when a worker is killed. */
+export function dieBefore(session: Session, n: number): void {
+  const client = session.client as unknown as {
+    query: (...args: unknown[]) => unknown;
+    connection: { stream: { destroy(): void } };
+  };
+  const run = client.query.bind(client);
+  let left = n;
+  client.query = (...args) => {
+    if (left-- <= 0) client.connection.stream.destroy();
+    return run(...args);
+  };
+}
+
 /** Says in the ledger that tables were loaded whole. */
 export async function markLoaded(session: Session, run: string, ids: readonly number[]): Promise<void> {
   for (const id of ids) {
@@ -110,7 +125,7 @@ export async function catalogText(
 }
 
 export async function countRows(session: Session, table: TableName | string): Promise<number> {
-  const name = typeof table === 'string' ? table : `"${table.schema}"."${table.name}"`;
+  const name = typeof table === 'string' ? `public.${table}` : `"${table.schema}"."${table.name}"`;
   const [row] = await query(session, `SELECT count(*) AS n FROM ONLY ${name}`);
   return Number(row?.n);
 }
