@@ -9,9 +9,11 @@ import { parseToml, type TomlTable } from './toml.js';
 export interface TemporalSettings {
   readonly namespace: string;
   /** Fits `Connection.connect` of the client and `NativeConnection.connect` of the worker. */
-  readonly connection: Pick<ConnectionOptions, 'address' | 'tls' | 'apiKey'> & {
-    address: string;
-    metadata?: Record<string, string>;
+  readonly connection: {
+    readonly address: string;
+    readonly tls: ConnectionOptions['tls'];
+    readonly apiKey?: string;
+    readonly metadata?: Record<string, string>;
   };
 }
 
