@@ -24,7 +24,6 @@ const NAMES: Readonly<Record<string, string>> = {
   WIN874: 'windows-874',
   WIN1250: 'windows-1250',
   WIN1251: 'windows-1251',
-  WIN1252: 'windows-1252',
   WIN1253: 'windows-1253',
   WIN1254: 'windows-1254',
   WIN1255: 'windows-1255',
@@ -38,23 +37,28 @@ const NAMES: Readonly<Record<string, string>> = {
   EUC_CN: 'gbk',
 };
 
+/** 0x80 to 0x9f; what is not assigned stays the control character that it is in Latin-1. */
+const WIN1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
 const LINE_FEED = 0x0a;
 
 /** Rows of a SQL_ASCII database, whose bytes are in `encoding`, in UTF-8. */
 export function toUtf8(chunk: CopyChunk, encoding: string): CopyChunk {
-  // What Node calls ISO 8859-1 is Windows-1252, as the web has it.
-  const text = encoding === 'LATIN1' ? chunk.bytes.toString('latin1') : decoder(encoding).decode(chunk.bytes);
-  const bytes = Buffer.from(text);
+  const bytes = Buffer.from(decode(chunk.bytes, encoding.toUpperCase()));
   const ends: number[] = [];
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) ends.push(at + 1);
   return { bytes, ends };
 }
 
-function decoder(encoding: string): TextDecoder {
-  const name = NAMES[encoding.toUpperCase()];
-  if (name) return new TextDecoder(name, { ignoreBOM: true });
+/** What Node calls ISO 8859-1 and Windows-1252 is neither of them in every version; both are done here. */
+function decode(bytes: Buffer, encoding: string): string {
+  if (encoding === 'LATIN1') return bytes.toString('latin1');
+  if (encoding === 'WIN1252')
+    return bytes.toString('latin1').replace(/[\x80-\x9f]/g, (c) => WIN1252[c.charCodeAt(0) - 0x80]!);
+  const name = NAMES[encoding];
+  if (name) return new TextDecoder(name, { ignoreBOM: true }).decode(bytes);
   throw new LetheError(
     'JobInvalid',
-    `The encoding ${encoding} of the source is not supported; known are UTF8, LATIN1, ${Object.keys(NAMES).join(', ')}.`,
+    `The encoding ${encoding} of the source is not supported; known are UTF8, LATIN1, WIN1252, ${Object.keys(NAMES).join(', ')}.`,
   );
 }

@@ -11,6 +11,9 @@ const TAB = 0x09;
 const LINE_FEED = 0x0a;
 const BACKSLASH = 0x5c;
 const UPPER_N = 0x4e;
+const LOWER_X = 0x78;
+const DIGIT_0 = 0x30;
+const DIGIT_7 = 0x37;
 const TILDE = 0x7e;
 const SPACE = 0x20;
 
@@ -71,6 +74,8 @@ function decodeValue(bytes: Buffer, from: number, to: number, escaped: boolean):
 }
 
 const LETTERS: Readonly<Record<string, number>> = { b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 };
+/** By the byte after a backslash: what it stands for. */
+const UNESCAPES = Uint8Array.from({ length: 256 }, (_, byte) => LETTERS[String.fromCharCode(byte)] ?? byte);
 
 /** Undoes the escapes that COPY writes, and the octal and hexadecimal ones that it only reads. */
 function unescaped(field: Buffer): string {
@@ -82,17 +87,24 @@ function unescaped(field: Buffer): string {
       out[length++] = byte;
       continue;
     }
-    const numeric = /^(?:[0-7]{1,3}|x[0-9a-fA-F]{1,2})/.exec(field.toString('latin1', at + 1, at + 4))?.[0];
+    const numeric = numericEscape(field, at + 1);
     if (numeric) {
       out[length++] =
         numeric[0] === 'x' ? Number.parseInt(numeric.slice(1), 16) : Number.parseInt(numeric, 8);
       at += numeric.length;
     } else {
       const next = field[++at]!;
-      out[length++] = LETTERS[String.fromCharCode(next)] ?? next;
+      out[length++] = UNESCAPES[next]!;
     }
   }
   return out.toString('utf8', 0, length);
+}
+
+/** Octal or hexadecimal digits with their `x`; undefined when it is another escape. */
+function numericEscape(field: Buffer, at: number): string | undefined {
+  const first = field[at]!;
+  if (first !== LOWER_X && (first < DIGIT_0 || first > DIGIT_7)) return undefined;
+  return /^(?:[0-7]{1,3}|x[0-9a-fA-F]{1,2})/.exec(field.toString('latin1', at, at + 3))?.[0];
 }
 
 /** A leading field of an output row: new values, or the bytes of a leading field of the source row as they were. */
@@ -166,10 +178,23 @@ export class RowEncoder {
     this.used = used;
   }
 
+  /** Writes UTF-8 a little ahead, then moves it into place, escaping on the way: at most every byte becomes two. */
   private unusual(value: string): void {
-    const escaped = value.replace(/[\\\b\t\n\v\f\r]/g, (c) => ESCAPES[c]!);
-    this.reserve(escaped.length * 3);
-    this.used += this.out.write(escaped, this.used, 'utf8');
+    const length = Buffer.byteLength(value);
+    this.reserve(length * 2);
+    const { out } = this;
+    let { used } = this;
+    let at = used + length;
+    const end = at + out.write(value, at, 'utf8');
+    for (; at < end; at++) {
+      const byte = out[at]!;
+      const letter = byte <= BACKSLASH ? ESCAPES[byte]! : 0;
+      if (letter !== 0) {
+        out[used++] = BACKSLASH;
+        out[used++] = letter;
+      } else out[used++] = byte;
+    }
+    this.used = used;
   }
 
   private slice(bytes: Buffer, from: number, to: number): void {
@@ -187,15 +212,10 @@ export class RowEncoder {
   }
 }
 
-const ESCAPES: Readonly<Record<string, string>> = {
-  '\\': '\\\\',
-  '\b': '\\b',
-  '\t': '\\t',
-  '\n': '\\n',
-  '\v': '\\v',
-  '\f': '\\f',
-  '\r': '\\r',
-};
+/** By byte: the letter after the backslash, or 0. */
+const ESCAPES = new Uint8Array(BACKSLASH + 1);
+for (const [letter, byte] of Object.entries(LETTERS)) ESCAPES[byte] = letter.charCodeAt(0);
+ESCAPES[BACKSLASH] = BACKSLASH;
 
 function notCopyText(): LetheError {
   return new LetheError('Internal', 'A row of COPY data does not have the fields that were asked for.');

@@ -4,8 +4,8 @@ import { quoteLiteral } from '../identifiers.js';
 const TOKENS = new RegExp(
   [
     String.raw`[eE]'(?:[^'\\]|\\.|'')*'`,
-    String.raw`'(?:[^']|'')*'`,
-    String.raw`"(?:[^"]|"")*"`,
+    "'(?:[^']|'')*'",
+    '"(?:[^"]|"")*"',
     String.raw`(\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$)[\s\S]*?\1`,
     String.raw`--[^\n]*`,
     String.raw`/\*[\s\S]*?\*/`,

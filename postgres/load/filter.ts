@@ -1,8 +1,8 @@
 import { tableText } from '../../plan/catalog.js';
 import type { SemiJoin } from '../../plan/plan.js';
+import { renderExpression } from '../expressions.js';
 import { quoteIdent, quoteTable } from '../identifiers.js';
 import { query, type Session } from '../session.js';
-import { bindRunTime } from './condition.js';
 
 /** Which rows of a table are copied, as conditions over `FROM <the relation>` without an alias. */
 export interface RowFilter {
@@ -43,7 +43,7 @@ export function filterConditions(
   plainParents: ReadonlySet<string>,
 ): string[] {
   return [
-    ...(filter.where === undefined ? [] : [bindRunTime(filter.where, runTime)]),
+    ...(filter.where === undefined ? [] : [renderExpression(filter.where, runTime)]),
     ...filter.semiJoins.map((join) => semiJoinCondition(join, relation, runTime, plainParents, 1)),
   ];
 }
@@ -61,7 +61,7 @@ function semiJoinCondition(
 ): string {
   const parent = quoteTable(join.parent);
   const inner = [
-    ...(join.where === undefined ? [] : [bindRunTime(join.where, runTime)]),
+    ...(join.where === undefined ? [] : [renderExpression(join.where, runTime)]),
     ...join.semiJoins.map((next) => semiJoinCondition(next, parent, runTime, plainParents, depth + 1)),
   ];
   const alias = `lethe_parent_${depth}`;

@@ -50,7 +50,8 @@ export function keyRanges(
     },
     async nextBound({ unit }, batchRows) {
       const relation = quoteTable(plan.units[unit]!);
-      const texts = key.map(({ sql }) => `${sql}::text`).join(', ');
+      // Named apart from the columns: ORDER BY would take an output column of the same name, and sort numbers as text.
+      const texts = key.map(({ sql }, i) => `${sql}::text AS lethe_bound_${i}`).join(', ');
       await query(source.session, 'SET LOCAL enable_seqscan = off');
       return source.findBound(
         `SELECT ${texts} FROM ONLY ${relation}${where(range('end'))} ORDER BY ${columns} OFFSET ${batchRows} LIMIT 1`,

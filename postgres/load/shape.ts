@@ -1,8 +1,8 @@
 import type { CompiledTable, SourceChunk, TransformedChunk } from '../../anonymize/compile.js';
 import type { TablePlan } from '../../plan/plan.js';
 import type { OutputField, RowBlock } from '../copy/text.js';
+import { renderExpression } from '../expressions.js';
 import { quoteIdent } from '../identifiers.js';
-import { bindRunTime } from './condition.js';
 
 /**
  * How a row travels. Fields stand in this order, so that only the first ones are looked at:
@@ -39,7 +39,9 @@ export function rowShape(
   withKeys = false,
 ): RowShape {
   const keys = withKeys ? keyFields(plan) : [];
-  const conditions = compiled.conditions.map((c) => `${bindRunTime(plan.conditions[c]!, runTime)} IS TRUE`);
+  const conditions = compiled.conditions.map(
+    (c) => `${renderExpression(plan.conditions[c]!, runTime)} IS TRUE`,
+  );
   const planned = new Map(plan.columns.map((column) => [column.name, column]));
   const onlyRead = compiled.reads.filter((name) => !planned.has(name));
   const readAndWritten = compiled.reads.filter((name) => planned.has(name));
