@@ -51,7 +51,7 @@ export function buildPlan(input: PlanInput): Plan {
   proveUniqueness(tables, decisions, acceptance, findings);
   proveConstraints(tables, decisions, acceptance, findings);
   acceptance.reportUnused(tables);
-  judgeOutside(job, tables, destination, decisions, findings);
+  judgeOutside(job, tables, source, destination, decisions, findings);
   judgeUpsert(job, findings);
   const order = orderTables(tables, references);
   const isNulled = ({ pairs }: Reference) =>

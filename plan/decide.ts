@@ -157,7 +157,15 @@ class Decider {
   #unlisted(group: DomainGroup, before: readonly Branch[]): Verdict {
     const [root] = group.roots;
     const place = { table: root?.table, column: root?.source.name };
+    const overridden = before.length === 0 ? this.#overridden(group) : undefined;
     if (this.job.unlisted !== 'block') {
+      if (overridden) {
+        this.findings.warn(
+          'rule-overridden',
+          `${overridden}, so it is ${this.job.unlisted === 'keep' ? 'kept' : 'nulled'} as \`unlisted\` says`,
+          place,
+        );
+      }
       const apply = { name: this.job.unlisted, options: {} };
       return { branches: [...before, { rule: 'unlisted', apply }], ...(root && { decider: root }) };
     }
@@ -176,10 +184,20 @@ class Decider {
         : '';
     this.findings.refuse(
       'undecided-column',
-      `${root?.key} (${root?.source.type.name})${shared}: nothing is decided. Write a transformer or keep for ${root?.source.name} under \`tables\` → ${root?.table} → columns, or a rule that matches it`,
+      `${root?.key} (${root?.source.type.name})${shared}: nothing is decided. Write a transformer or keep for ${root?.source.name} under \`tables\` → ${root?.table} → columns, or a rule that matches it${overridden ? ` (${overridden})` : ''}`,
       place,
     );
     return { branches: [] };
+  }
+  /** A rule that matches a member, but not the one at which a domain is decided. */
+  #overridden(group: DomainGroup): string | undefined {
+    for (const column of group.members) {
+      const table = this.tables.get(column.table);
+      const rule = table && this.rules.first(table, column);
+      if (rule)
+        return `rule ${rule.name} matches ${column.key}, which follows ${group.roots[0]?.key} by foreign keys`;
+    }
+    return undefined;
   }
 }
 

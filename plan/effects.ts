@@ -35,7 +35,8 @@ export function specsOf(branches: readonly Branch[]): TransformerSpec[] {
 export function effectOf(branches: readonly Branch[], own: ColumnType, compiled: ColumnType): Effect {
   const specs = specsOf(branches);
   const [spec] = specs;
-  if (specs.length === 1 && spec) return effectOfOne(spec, own, compiled);
+  if (!spec) return { kind: 'kept', unique: 'injective', keepsNull: true, why: 'it is undecided' };
+  if (specs.length === 1) return effectOfOne(spec, own, compiled);
   const effects = specs.map((each) => effectOfOne(each, own, compiled));
   // NULLs are distinct, so a branch that gives only NULL collides with nothing.
   const valued = effects.filter((effect) => effect.kind !== 'nulled');

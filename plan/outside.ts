@@ -9,6 +9,7 @@ import { type OutsideReference, outsideReferences } from './references.js';
 export function judgeOutside(
   job: Job,
   tables: readonly TablePair[],
+  source: Catalog,
   destination: Catalog,
   decisions: Decisions,
   findings: Findings,
@@ -19,6 +20,7 @@ export function judgeOutside(
   }
   for (const table of tables) {
     hintRows(table, findings);
+    hintInheritance(table, tables, source, findings);
     if (table.destination.dependents.length === 0) continue;
     findings.note(
       'dependents',
@@ -50,6 +52,14 @@ function judgeChild(
   if (changedColumn(table, key.columns, decisions, 'nulled') !== undefined && !key.matchFull) return;
   const changed = changedColumn(table, key.columns, decisions, 'changed');
   const label = `foreign key ${key.name} of ${tableText(table.destination)} references ${tableText(outside)}, which is not in the job`;
+  if (outside.empty) {
+    findings.refuse(
+      'outside-parent',
+      `${label} and is empty in the destination: include that table, fill it, or null ${key.columns.join(', ')}`,
+      { ...place, column: key.columns[0] },
+    );
+    return;
+  }
   if (changed === undefined) {
     findings.warn('outside-parent', `${label}: rows whose parent is not there go to quarantine`, place);
     return;
@@ -85,6 +95,25 @@ function judgeParent(job: Job, reference: OutsideReference, decisions: Decisions
     'outside-child',
     `${label}: the foreign key is taken away while ${table.name} is loaded and checked again afterwards; the run fails if its rows have lost their parents`,
     place,
+  );
+}
+
+/** A query of an inherited table shows its children's rows too; a job copies each table for itself. */
+function hintInheritance(
+  table: TablePair,
+  tables: readonly TablePair[],
+  source: Catalog,
+  findings: Findings,
+): void {
+  const missing = source.tables
+    .filter((child) => child.inherits.some((parent) => tableText(parent) === table.name))
+    .map(tableText)
+    .filter((child) => !tables.some((other) => other.name === child));
+  if (missing.length === 0) return;
+  findings.warn(
+    'inheritance',
+    `${table.name} is inherited by ${missing.join(', ')}, not in the job: their rows, which a query of ${table.name} shows, are not copied`,
+    { table: table.name },
   );
 }
 

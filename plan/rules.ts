@@ -45,6 +45,13 @@ export class RuleEngine {
     return { branches, complete: false, position };
   }
 
+  /** The first rule that matches the column, whatever comes of it. */
+  first(table: TablePair, column: ColumnPair): Rule | undefined {
+    return this.#rules.find(
+      (compiled) => specFor(compiled.rule.apply, column.source.name) && matches(compiled, table, column),
+    )?.rule;
+  }
+
   /** `when` conditions of a table, in the order of first use. */
   conditions(table: TablePair): readonly string[] {
     return this.#conditions.get(table.id) ?? [];

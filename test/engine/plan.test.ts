@@ -1,14 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compileTable } from '../../anonymize/compile.js';
+import { jobKeys } from '../../anonymize/keys.js';
+import type { Column } from '../../anonymize/transformer.js';
 import { parseJob } from '../../job/load.js';
 import type { Job } from '../../job/types.js';
 import { buildPlan } from '../../plan/build.js';
-import type { Catalog } from '../../plan/catalog.js';
+import { type Catalog, tableText } from '../../plan/catalog.js';
 import type { Plan } from '../../plan/plan.js';
 import { refusePlan } from '../../plan/refuse.js';
 import { planSummary } from '../../plan/summary.js';
 import { readCatalog } from '../../postgres/catalog/read.js';
-import { withSession } from '../../postgres/session.js';
+import { quoteIdent, quoteTable } from '../../postgres/identifiers.js';
+import { query, type Session, type SessionOptions, withSession } from '../../postgres/session.js';
 import {
   createDatabase,
   describeUnless,
@@ -24,6 +28,44 @@ async function exampleJob(name: string): Promise<Job> {
   return job!;
 }
 
+type Rows = ReadonlyMap<string, Column>;
+
+function sessionOf({ url }: TestDatabase): SessionOptions {
+  return { url, role: 'source', applicationName: 'lethe:plan-test' };
+}
+
+/** Output of every table by column; a value that cannot be transformed fails the test. */
+async function transformAll(session: Session, plan: Plan): Promise<Map<string, Rows>> {
+  const keys = jobKeys(Buffer.alloc(32, 7));
+  const tables = new Map<string, Rows>();
+  for (const { source, columns, key } of plan.tables) {
+    const select = columns.map((column) => quoteIdent(column.name)).join(', ');
+    const rows = await query(session, `SELECT ${select} FROM ONLY ${quoteTable(source)}`);
+    const read = (column: string) => rows.map((row) => row[column] ?? null);
+    const compiled = compileTable(
+      { columns, key: key.kind === 'columns' ? key.columns : [] },
+      keys,
+      columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),
+    );
+    const made = compiled.transform({ size: rows.length, column: read, condition: () => new Uint8Array() });
+    expect(made.failed).toEqual([]);
+    const output = new Map(columns.map((column) => [column.name, read(column.name) as Column]));
+    for (const [at, column] of compiled.writes.entries()) output.set(column, made.columns[at]!);
+    tables.set(tableText(source), output);
+  }
+  return tables;
+}
+
+/** The values of some columns, row by row; rows with a NULL among them are left out. */
+function tuples(rows: Rows, columns: readonly string[]): string[] {
+  const values = columns.map((column) => rows.get(column)!);
+  const first = values[0] ?? [];
+  return first.flatMap((_, row) => {
+    const tuple = values.map((column) => column[row]);
+    return tuple.includes(null) ? [] : [JSON.stringify(tuple)];
+  });
+}
+
 for (const name of ['sakila', 'chinook']) {
   const data = sharedData(`${name}.sql`);
   describeUnless(data.missing, `the example ${name}`, () => {
@@ -34,10 +76,7 @@ for (const name of ['sakila', 'chinook']) {
       let plan: Plan;
       beforeAll(async () => {
         database = await createDatabase(version, data.path);
-        catalog = await withSession(
-          { url: database.url, role: 'source', applicationName: 'lethe:plan-test' },
-          readCatalog,
-        );
+        catalog = await withSession(sessionOf(database), readCatalog);
         job = await exampleJob(name);
         plan = buildPlan({ job, source: catalog, destination: catalog });
       });
@@ -76,6 +115,22 @@ for (const name of ['sakila', 'chinook']) {
             .map((column) => `${table.source.name}.${column.name}`),
         );
         expect(kept).toEqual([]);
+      });
+
+      test('holds for the rows: every value is taken, unique keys stay apart, references are met', async () => {
+        const rows = await withSession(sessionOf(database), (session) => transformAll(session, plan));
+        for (const table of catalog.tables) {
+          const own = rows.get(tableText(table))!;
+          for (const { unique, name: key, columns } of table.indexes) {
+            const keys = tuples(own, columns as string[]);
+            if (unique) expect([key, new Set(keys).size]).toEqual([key, keys.length]);
+          }
+          for (const { name: key, columns, references, referencedColumns } of table.foreignKeys) {
+            const parents = new Set(tuples(rows.get(tableText(references))!, referencedColumns));
+            const orphans = tuples(own, columns).filter((tuple) => !parents.has(tuple));
+            expect([key, orphans.length]).toEqual([key, 0]);
+          }
+        }
       });
 
       test('is the same whatever database it is made from', () => {

@@ -55,10 +55,14 @@ describe('a domain', () => {
       { apply: { name: 'keep' } },
     ]);
     expect(codes(child, 'warning')).toContain('unused-rule');
+    expect(child.findings.find(({ code }) => code === 'rule-overridden')?.message).toContain(
+      'rule r matches public.order.customer_id, which follows public.customer.id by foreign keys, so it is kept',
+    );
   });
 
   it('is undecided once, at its root', () => {
     const made = plan('rules: [{ name: r, match: { column: customer_id }, apply: permute }]', SHOP);
+    expect(refusals(made)[1]?.message).toContain('(rule r matches public.order.customer_id, which follows');
     expect(
       refusals(made)
         .filter(({ column }) => column?.includes('id'))

@@ -175,6 +175,8 @@ tables: { public.line: { where: "no > 1" } }`;
   });
 });
 
+const LEAF = { schema: 'public', name: '', oid: 2, rows: 0, bytes: 8192, pages: 0 };
+
 describe('tables outside the job', () => {
   const inside = (exclude: string, columns: string, more: Partial<TableSketch> = {}) =>
     plan(`${KEEP}exclude: [${exclude}]\ntables: ${columns}`, SHOP, {
@@ -189,6 +191,10 @@ describe('tables outside the job', () => {
       'outside-parent',
     ]);
     expect(codes(inside(customer, '{ public.order: { columns: { customer_id: null } } }'))).toEqual([]);
+    const empty = { ...SHOP['public.customer'], leaves: [{ ...LEAF, name: 'customer' }] } as TableSketch;
+    const made = plan(`${KEEP}exclude: [${customer}]`, SHOP, { ...SHOP, 'public.customer': empty });
+    expect(codes(made)).toEqual(['outside-parent']);
+    expect(refusals(made)[0]?.message).toContain('is empty in the destination');
   });
 
   it('that reference the job’s need kept values, or to be empty', () => {
@@ -197,8 +203,22 @@ describe('tables outside the job', () => {
     expect(codes(inside(order, '{ public.customer: { columns: { id: permute } } }'))).toEqual([
       'outside-child',
     ]);
-    const leaves = [{ schema: 'public', name: 'order', oid: 2, rows: 0, bytes: 8192, pages: 0 }];
+    const leaves = [{ ...LEAF, name: 'order' }];
     expect(codes(inside(order, '{ public.customer: { columns: { id: permute } } }', { leaves }))).toEqual([]);
+  });
+});
+
+describe('plain inheritance', () => {
+  it('warns of children whose rows would be missing', () => {
+    const tables = {
+      'public.payment': { columns: { id: 'int4 not null' } },
+      'public.payment_1': {
+        columns: { id: 'int4 not null' },
+        inherits: [{ schema: 'public', name: 'payment' }],
+      },
+    };
+    expect(codes(plan(KEEP, tables), 'warning')).toEqual([]);
+    expect(codes(plan(`${KEEP}exclude: ["*_1"]`, tables), 'warning')).toEqual(['inheritance']);
   });
 });
 
