@@ -1,14 +1,37 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { nearest } from '../job/nearest.js';
+import { addApply } from './commands/apply.js';
+import { addCancel } from './commands/cancel.js';
+import { addClaim } from './commands/claim.js';
 import { addDev } from './commands/dev.js';
+import { addExplain } from './commands/explain.js';
+import { addGrants } from './commands/grants.js';
 import { addInit } from './commands/init.js';
 import { addKeygen } from './commands/keygen.js';
 import { addPlan } from './commands/plan.js';
+import { addRestore } from './commands/restore.js';
+import { addRuns } from './commands/runs.js';
+import { addShow } from './commands/show.js';
 import { addSync } from './commands/sync.js';
 import { addWorker } from './commands/worker.js';
 
-const ADDERS = [addInit, addKeygen, addPlan, addSync, addWorker, addDev];
+const ADDERS = [
+  addInit,
+  addKeygen,
+  addGrants,
+  addClaim,
+  addPlan,
+  addSync,
+  addRestore,
+  addWorker,
+  addDev,
+  addRuns,
+  addShow,
+  addCancel,
+  addExplain,
+  addApply,
+];
 
 /** The whole command line. Each subcommand is a file of `commands/`. */
 export function createProgram(): Command {

@@ -1,17 +1,18 @@
 import type { Command } from 'commander';
-import { LetheError } from '../../errors/errors.js';
-import { resolveReference } from '../../job/references.js';
 import type { Job } from '../../job/types.js';
-import { planJob } from '../../postgres/planning.js';
-import { withSession } from '../../postgres/session.js';
+import type { Plan } from '../../plan/plan.js';
 import { EXIT } from '../exit.js';
 import { jobArgument } from '../inputs.js';
+import { planOf, preview } from '../plans.js';
 import { planText } from '../print/plan.js';
-import { say, sayJson } from '../terminal.js';
+import { previewText } from '../print/preview.js';
+import { say, sayJson, tell } from '../terminal.js';
+import { wholeNumber } from './options.js';
 
 interface PlanOptions {
   readonly env?: string;
   readonly json?: boolean;
+  readonly showValues?: number | true;
 }
 
 export function addPlan(program: Command): void {
@@ -20,6 +21,7 @@ export function addPlan(program: Command): void {
     .argument('<JOB>', 'job file, or name of a job')
     .description('Show what a run would do, and everything that speaks against it. Writes nothing.')
     .option('-e, --env <name>', 'lay an environment of the job file over it')
+    .option('--show-values [rows]', 'show some rows before and after, in this terminal only', wholeNumber)
     .option('--json', 'print the plan as JSON')
     .addHelpText(
       'after',
@@ -28,6 +30,7 @@ Exit code 0 when the plan can run, 2 when it is refused.
 
 Examples:
   $ lethe plan crm-staging.yaml
+  $ lethe plan crm-staging.yaml --show-values 5
   $ lethe plan crm-staging.yaml --json | jq '.findings[] | select(.level == "refusal") | .message'`,
     )
     .action(run);
@@ -38,17 +41,17 @@ async function run(argument: string, options: PlanOptions): Promise<void> {
   const { plan, source } = await planOf(job);
   if (options.json) sayJson(plan);
   else say(planText(plan, job, source));
+  if (options.showValues !== undefined)
+    await showValues(job, plan, options.showValues === true ? 3 : options.showValues);
   if (plan.findings.some(({ level }) => level === 'refusal')) process.exitCode = EXIT.badInput;
 }
 
-async function planOf(job: Job) {
-  const [sourceUrl, destinationUrl] = await Promise.all(
-    [job.source.url, job.destination.url].map(resolveReference),
-  );
-  if (!sourceUrl || !destinationUrl) throw new LetheError('Internal', 'A reference resolved to nothing.');
-  const session = (role: 'source' | 'destination', url: string) =>
-    ({ url, role, applicationName: 'lethe:plan', readOnly: true, encoding: job.source.encoding }) as const;
-  return withSession(session('source', sourceUrl), (source) =>
-    withSession(session('destination', destinationUrl), (destination) => planJob(job, source, destination)),
-  );
+/** Only where every column of a table is decided: what is refused has no after. */
+async function showValues(job: Job, plan: Plan, limit: number): Promise<void> {
+  if (job.consistency === 'run') tell('consistency: run: a run will give other values than these.');
+  for (const table of plan.tables) {
+    if (table.columns.some(({ branches }) => branches.length === 0)) continue;
+    const rows = await preview(job, table, { limit });
+    if (rows.length > 0) say(`\n${previewText(table, rows)}`);
+  }
 }

@@ -112,7 +112,8 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
   const seconds = (Date.now() - began) / 1000;
   if (!outcome.ok) {
     process.exitCode = reportError(outcome.error, options.json === true);
-    if (last && !options.json) tell(`  Run ${last.run}: lethe show ${last.run} --job ${loaded.file}`);
+    if (last && last.phase !== 'planning' && !options.json)
+      tell(`  Run ${last.run}: lethe show ${last.run} --job ${loaded.file}`);
     return;
   }
   const { run, job, verdict } = outcome.result;

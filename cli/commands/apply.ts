@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { LetheError } from '../../errors/errors.js';
+import { jobArgument, jobText } from '../inputs.js';
+import { withTemporal } from '../session.js';
+import { paint, say, sayJson } from '../terminal.js';
+
+interface ApplyOptions {
+  readonly env?: string;
+  readonly remove?: boolean;
+  readonly taskQueue: string;
+  readonly json?: boolean;
+}
+
+export function addApply(program: Command): void {
+  program
+    .command('apply')
+    .argument('<JOB>', 'job file, or name of a job')
+    .description("Create or update the job's schedule on the Temporal cluster.")
+    .option('-e, --env <name>', 'lay an environment of the job file over it')
+    .option('--remove', 'take the schedule away')
+    .option('--task-queue <name>', "the workers' task queue", 'lethe')
+    .option('--json', 'print the outcome as JSON')
+    .addHelpText(
+      'after',
+      `
+The schedule keeps the job file as it is now: apply again after changing it. A paused schedule stays paused. A run that
+is due while another goes on is left out.
+
+Examples:
+  $ TEMPORAL_ADDRESS=temporal:7233 lethe apply crm-staging.yaml`,
+    )
+    .action(run);
+}
+
+async function run(argument: string, options: ApplyOptions): Promise<void> {
+  const loaded = await jobArgument(argument, options.env);
+  await withTemporal({ worker: 'never' }, async ({ cluster }) => {
+    if (cluster.embedded && !cluster.shared) {
+      throw new LetheError(
+        'JobInvalid',
+        'A schedule needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start `lethe dev` in another terminal.',
+      );
+    }
+    const { applySchedule, removeSchedule } = await import('../../workers/schedule.js');
+    const { job } = loaded;
+    if (options.remove) {
+      const removed = await removeSchedule(cluster.client, job.job);
+      return say(
+        removed ? `${paint.green('✓')} The schedule of ${job.job} is gone.` : `${job.job} has no schedule.`,
+      );
+    }
+    const input = { file: await jobText(loaded), env: options.env };
+    const applied = await applySchedule(cluster.client, job, input, options.taskQueue);
+    if (options.json) return sayJson(applied);
+    const { id, action, paused, next } = applied;
+    say(
+      `${paint.green('✓')} Schedule ${id} ${action}: ${job.schedule?.cron} (${job.schedule?.timezone})${paused ? ', paused' : ''}`,
+    );
+    if (!paused) say(`  next: ${next.join(', ')}`);
+  });
+}

@@ -1,0 +1,38 @@
+import { jobKeys, parseJobKey } from '../anonymize/keys.js';
+import { LetheError } from '../errors/errors.js';
+import { resolveReference } from '../job/references.js';
+import type { Job } from '../job/types.js';
+import type { TablePlan } from '../plan/plan.js';
+import { planJob } from '../postgres/planning.js';
+import { type PreviewRow, previewRows } from '../postgres/preview.js';
+import { withSession } from '../postgres/session.js';
+
+/** Plans a job as a run would, over read-only sessions. */
+export async function planOf(job: Job): ReturnType<typeof planJob> {
+  const [sourceUrl, destinationUrl] = await Promise.all(
+    [job.source.url, job.destination.url].map(resolveReference),
+  );
+  if (!sourceUrl || !destinationUrl) throw new LetheError('Internal', 'A reference resolved to nothing.');
+  const session = (role: 'source' | 'destination', url: string) =>
+    ({ url, role, applicationName: 'lethe:plan', readOnly: true, encoding: job.source.encoding }) as const;
+  return withSession(session('source', sourceUrl), (source) =>
+    withSession(session('destination', destinationUrl), (destination) => planJob(job, source, destination)),
+  );
+}
+
+/** Rows of a table before and after, as the job of now would do it. */
+export async function preview(
+  job: Job,
+  table: TablePlan,
+  options: { limit: number; key?: string[]; run?: string },
+) {
+  const [url, key] = [await resolveReference(job.source.url), parseJobKey(await resolveReference(job.key))];
+  return previewRows({
+    source: { url, encoding: job.source.encoding },
+    table,
+    keys: jobKeys(key, job.consistency === 'run' ? (options.run ?? 'preview') : undefined),
+    runTime: new Date().toISOString(),
+    limit: options.limit,
+    ...(options.key && { key: options.key }),
+  });
+}
