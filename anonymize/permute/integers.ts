@@ -13,10 +13,13 @@ const HIGH_WORDS = (65536 * WORD - HIGH_WORDS_REST) / BILLION;
 /**
  * Permutes integers within [1, 2^bits) and their negatives likewise; 0 stays. FF1 over `bits` bits, applied again to the
  * one number that would become 0.
+ *
+ * @param most Bits that the column's type allows, for the reason of a refusal.
  */
 export function permuteIntegers(
   ff1: Ff1,
   bits: number,
+  most: number,
   values: Column,
   chunk: ChunkContext,
 ): (string | null)[] {
@@ -32,7 +35,8 @@ export function permuteIntegers(
     const digits = magnitude(value);
     if (digits === undefined) chunk.fail(row, 'not an integer');
     else if (digits === '0') out[row] = '0';
-    else if (!split(digits, bits, lowBits, upper, lower, permuted.length)) chunk.fail(row, tooLarge(bits));
+    else if (!split(digits, bits, lowBits, upper, lower, permuted.length))
+      chunk.fail(row, tooLarge(bits, most));
     else permuted.push(row);
   }
   const size = permuted.length;
@@ -52,8 +56,9 @@ function walk(ff1: Ff1, bits: number, upper: Uint32Array, lower: Uint32Array): v
   }
 }
 
-function tooLarge(bits: number): string {
-  return `larger than 2^${bits} - 1, where permute ends here; widen it with permute: { bits: ${bits < 62 ? 62 : 63} }`;
+function tooLarge(bits: number, most: number): string {
+  const wider = bits < most ? `; permute: { bits: ${most} } goes further` : '';
+  return `further from 0 than 2^${bits} - 1, where permute ends here${wider}`;
 }
 
 const DIGITS = /^-?[1-9][0-9]{0,18}$/;

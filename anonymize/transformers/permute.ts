@@ -67,7 +67,7 @@ export const permute = defineTransformer({
     const ff1 = new Ff1(prf.subKey(`permute/${form}`));
     return (values, chunk) => {
       const inputs = canonicalColumn(values, type.equality);
-      if (bits > 0) return permuteIntegers(ff1, bits, inputs, chunk);
+      if (bits > 0) return permuteIntegers(ff1, bits, mostBits(type), inputs, chunk);
       return form === 'uuid'
         ? permuteUuids(ff1, inputs, chunk)
         : permuteTexts(ff1, chosen.allowSmall, inputs, chunk);
@@ -80,15 +80,18 @@ function bitsOf(type: ColumnType, { bits }: z.output<typeof options>): number {
   return bits ?? Math.min(BITS[type.kind]![0], digitBits(type));
 }
 
+function mostBits(type: ColumnType): number {
+  return Math.min(BITS[type.kind]![1], digitBits(type));
+}
+
 function digitBits({ precision, scale = 0 }: ColumnType): number {
   return precision === undefined ? Number.POSITIVE_INFINITY : Math.floor((precision - scale) * Math.log2(10));
 }
 
 function acceptsInteger(type: ColumnType, chosen: z.output<typeof options>): true | string {
-  const range = BITS[type.kind];
-  if (!range || (type.scale ?? 0) !== 0) return 'it permutes integers, texts and UUIDs';
+  if (!(type.kind in BITS) || (type.scale ?? 0) !== 0) return 'it permutes integers, texts and UUIDs';
   const bits = bitsOf(type, chosen);
-  const most = Math.min(range[1], digitBits(type));
+  const most = mostBits(type);
   if (bits < 7 || bits > most) return `its values have at most ${most} bits, and permute needs 7 or more`;
   if (bits < SAFE_BITS && !chosen.allowSmall) {
     return `a permutation of 2^${bits} numbers can be guessed; accept that with permute: { allowSmall: true }`;
