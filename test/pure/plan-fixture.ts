@@ -223,3 +223,21 @@ export function columnPlan(made: Plan, name: string): ColumnPlan {
   if (!found) throw new Error(`no column ${name} in the plan`);
   return found;
 }
+
+/** Customers, their orders, the orders' lines. */
+export const SHOP: Record<string, TableSketch> = {
+  'public.customer': {
+    columns: { id: 'serial', email: 'text', country: 'text' },
+    key: ['id'],
+  },
+  'public.order': {
+    columns: { id: 'identity', customer_id: 'int4' },
+    key: ['id'],
+    references: ['customer_id -> public.customer.id'],
+  },
+  'public.line': {
+    columns: { order_id: 'int8 not null', no: 'int4 not null' },
+    key: ['order_id', 'no'],
+    references: ['order_id -> public.order.id'],
+  },
+};
