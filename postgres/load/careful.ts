@@ -25,6 +25,8 @@ interface Segment {
 interface Waiting {
   readonly bytes: Buffer;
   readonly row: QuarantinedRow;
+  /** In the order in which they were read. */
+  readonly place: number;
 }
 
 type Refusal = RowError & { readonly line?: number };
@@ -98,6 +100,7 @@ class CarefulLoad {
 
   async finish(): Promise<Loaded> {
     await this.retryWaiting();
+    this.waiting.sort((a, b) => a.place - b.place);
     for (const { row } of this.waiting) this.quarantine(row);
     await insertQuarantine(
       this.context.destination,
@@ -182,20 +185,22 @@ class CarefulLoad {
       column,
       message: `Refused by the destination: SQLSTATE ${code}${what.length > 0 ? `, ${what.join(', ')}` : ''}.`,
     };
-    if (code === FOREIGN_KEY_VIOLATION) this.waiting.push({ bytes, row: quarantined });
+    if (code === FOREIGN_KEY_VIOLATION)
+      this.waiting.push({ bytes, row: quarantined, place: this.waiting.length });
     else this.quarantine(quarantined);
   }
 
   /** A row of the batch may be the parent of an earlier one. */
   private async retryWaiting(): Promise<void> {
     for (let round = 0; round < WAITING_ROUNDS && this.waiting.length > 0; round++) {
+      const before = this.waiting.length;
       const still: Waiting[] = [];
-      for (const waiting of this.waiting) {
+      for (const waiting of this.waiting.reverse()) {
         if (await this.attempt(waiting.bytes, 1)) still.push(waiting);
       }
-      const progress = still.length < this.waiting.length;
       this.waiting = still;
-      if (!progress) return;
+      // There and back: a chain of any length comes in by one of the two directions.
+      if (round > 0 && still.length === before) break;
     }
   }
 

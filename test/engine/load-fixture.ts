@@ -18,6 +18,8 @@ export interface SceneOptions {
   readonly rows?: readonly string[];
   /** Statements for the destination alone, after `schema`. */
   readonly destination?: readonly string[];
+  /** Statements for the destination after the plan was made. */
+  readonly later?: readonly string[];
   /** YAML below `job`, `source`, `destination` and `key`. */
   readonly job?: string;
   readonly mode?: 'replace' | 'upsert';
@@ -76,6 +78,7 @@ export class Scene {
       randomUUID(),
       randomBytes(32),
     );
+    await statements(destination, options.later ?? []);
     await scene.insertRun(scene.run);
     await scene.takeOver(scene.run);
     await scene.newSnapshot();
