@@ -1,4 +1,4 @@
-import { activityInfo, Context, heartbeat } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo, CancelledFailure, Context, heartbeat } from '@temporalio/activity';
 import { type JobKeys, jobKeys, parseJobKey } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import { isOpen } from '../ledger/states.js';
@@ -67,10 +67,23 @@ export async function withRun<T>(
       await session.close();
     }
   } catch (error) {
-    throw toFailure(watch.failure ?? error);
+    throw watch.failure ? toFailure(watch.failure) : (stopped() ?? toFailure(error));
   } finally {
     watch.stop();
   }
+}
+
+/**
+ * Whatever a cancelled activity fails with is the cancellation. A worker that stops gives the work back: another one
+ * goes on with it.
+ */
+function stopped(): CancelledFailure | ApplicationFailure | undefined {
+  const { cancellationSignal } = Context.current();
+  if (!cancellationSignal.aborted) return undefined;
+  const { reason } = cancellationSignal;
+  return reason instanceof CancelledFailure && reason.message !== 'WORKER_SHUTDOWN'
+    ? new CancelledFailure('cancelled')
+    : ApplicationFailure.retryable('The worker stopped; another one goes on.', 'Unreachable');
 }
 
 /** Heartbeats while `body` runs, for work whose progress only the server knows (an index build, a count). */

@@ -53,7 +53,7 @@ export const ERROR_TYPES = {
   /** The server cannot be reached, went away, or is out of connections, memory or disk. */
   Unreachable: 'backoff',
   /** Any other error of a database server: its code, table, column and constraint, never its detail. */
-  DatabaseError: 'backoff',
+  DatabaseError: 'never',
   /** A program that Lethe needs is not installed. */
   ToolMissing: 'never',
   /** A defect of Lethe. */

@@ -61,6 +61,8 @@ export async function createWorker(options: LetheWorkerOptions): Promise<LetheWo
     namespace,
     shutdownGraceTime: `${grace} s`,
     shutdownForceTime: `${grace + 30} s`,
+    // Cancellation arrives with heartbeats, which are else throttled to 0.8 of their timeout.
+    maxHeartbeatThrottleInterval: '2 s',
   } as const;
   const control = await Worker.create({
     ...common,

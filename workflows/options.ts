@@ -1,5 +1,5 @@
 import type { RetryPolicy } from '@temporalio/common';
-import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { ActivityCancellationType, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities, DataActivities } from '../activities/types.js';
 import { NON_RETRYABLE } from '../errors/errors.js';
 import { HOLDER_HEARTBEAT_S, PARTITION_HEARTBEAT_S } from '../ledger/timing.js';
@@ -14,6 +14,9 @@ const retry: RetryPolicy = {
   nonRetryableErrorTypes: [...NON_RETRYABLE],
 };
 
+/** What was cancelled is waited for: nothing may still write when the destination is put back. */
+const cancellationType = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED;
+
 /** Activities that end within minutes: catalogs, the ledger. */
 export const control = proxyActivities<ControlActivities>({ startToCloseTimeout: '10 min', retry });
 
@@ -21,6 +24,7 @@ export const control = proxyActivities<ControlActivities>({ startToCloseTimeout:
 export const longControl = proxyActivities<ControlActivities>({
   startToCloseTimeout: '24 h',
   heartbeatTimeout: `${PARTITION_HEARTBEAT_S} s`,
+  cancellationType,
   retry,
 });
 
@@ -28,6 +32,7 @@ export const longControl = proxyActivities<ControlActivities>({
 export const holding = proxyActivities<ControlActivities>({
   startToCloseTimeout: '30 d',
   heartbeatTimeout: `${HOLDER_HEARTBEAT_S} s`,
+  cancellationType,
   retry: { ...retry, maximumInterval: '5 s', maximumAttempts: Number.POSITIVE_INFINITY },
 });
 
@@ -37,6 +42,7 @@ export function data() {
     taskQueue: dataQueue(workflowInfo().taskQueue),
     startToCloseTimeout: '24 h',
     heartbeatTimeout: `${PARTITION_HEARTBEAT_S} s`,
+    cancellationType,
     retry,
   });
 }

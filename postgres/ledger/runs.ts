@@ -16,7 +16,7 @@ export async function insertRun(
 ): Promise<void> {
   await query(
     session,
-    `INSERT INTO lethe.run (run, job, mode, state, namespace, workflow_id)
+    `INSERT INTO lethe.run (run, job, mode, state, pins, namespace, workflow_id)
      VALUES ($1, $2, $3, 'planned', $4, $5, $6) ON CONFLICT (run) DO NOTHING`,
     [run.run, run.job, run.mode, JSON.stringify(run.pins), run.namespace, run.workflowId],
   );
