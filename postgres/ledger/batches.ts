@@ -227,9 +227,10 @@ export interface QuarantinedRow {
   readonly waitsForParent?: boolean;
 }
 
+/** Rows that settle removed belong to no batch: their partition and batch are null. */
 export async function insertQuarantine(
   session: Session,
-  id: BatchId,
+  id: { readonly run: string; readonly partition: number | null; readonly batch: number | null },
   table: number,
   rows: readonly QuarantinedRow[],
 ): Promise<void> {

@@ -26,6 +26,8 @@ export interface UniqueFacts {
   readonly predicate?: string;
   readonly nullsNotDistinct: boolean;
   readonly primary: boolean;
+  /** `pg_get_indexdef` of an exclusion constraint's index: without it, pairs are sought by brute force. */
+  readonly definition?: string;
 }
 
 export interface ForeignKeyFacts {
@@ -109,7 +111,8 @@ export interface TakenFilter {
   readonly table?: { readonly schema: string; readonly name: string };
   /** Only phases up to this one. */
   readonly maxPhase?: number;
-  readonly ids?: readonly string[];
+  /** Also what is back already. */
+  readonly restored?: boolean;
 }
 
 /** What is still to be put back or validated, in the order of restoration. */
@@ -118,18 +121,17 @@ export async function takenRows(session: Session, filter: TakenFilter = {}): Pro
     session,
     `SELECT id, run, schema_name, table_name, kind, object_name, to_json(restore) AS restore, phase, facts, state
        FROM lethe.ddl
-      WHERE state <> 'restored'
+      WHERE (state <> 'restored' OR $5)
         AND ($1::uuid IS NULL OR run = $1)
         AND ($2::text IS NULL OR schema_name = $2 AND table_name = $3)
         AND ($4::integer IS NULL OR phase <= $4)
-        AND ($5::bigint[] IS NULL OR id = ANY ($5))
       ORDER BY phase, id`,
     [
       filter.run ?? null,
       filter.table?.schema ?? null,
       filter.table?.name ?? null,
       filter.maxPhase ?? null,
-      filter.ids ? `{${filter.ids.join(',')}}` : null,
+      filter.restored ?? false,
     ],
   );
   return rows.map((row) => ({

@@ -97,9 +97,13 @@ function removal(indexes: readonly FoundIndex[], relations: ReadonlyMap<string, 
       ...indexes.flatMap((index) => adorn(index, relations.get(index.relation)!)),
     ],
     phase: root.constraint ? PHASE.constraint : PHASE.index,
-    facts:
-      root.unique || root.exclusion ? { ...facts, unique: { ...root.unq, primary: root.primary } } : facts,
+    facts: root.unique || root.exclusion ? { ...facts, unique: uniqueFacts(root) } : facts,
   };
+}
+
+function uniqueFacts(index: FoundIndex): UniqueFacts {
+  const facts = { ...index.unq, primary: index.primary };
+  return index.unq.operators ? { ...facts, definition: index.definition } : facts;
 }
 
 /** A constraint whose partitions got theirs from it, and nothing of their own but perhaps a name. */

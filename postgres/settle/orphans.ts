@@ -7,19 +7,26 @@ export function childFrom(key: ForeignKeyFacts): string {
   return `${key.partitioned ? '' : 'ONLY '}${quoteTable({ schema: key.schema, name: key.table })} AS c`;
 }
 
-/**
- * Condition over `c` that is true for the rows that the key refuses: an anti-join, with the operators of the key itself
- * and its MATCH.
- */
+/** `FROM` item of the table that it references, as `p`. */
+export function parentFrom(key: ForeignKeyFacts): string {
+  return `${key.parentPartitioned ? '' : 'ONLY '}${quoteTable({ schema: key.parentSchema, name: key.parentTable })} AS p`;
+}
+
+/** That `p` is the parent of `c`, by the operators of the key itself: a plain `=` would not find citext's. */
+export function parentPairs(key: ForeignKeyFacts): string {
+  return key.columns
+    .map((column, i) => {
+      const collation = key.collations[i];
+      return `p.${quoteIdent(key.parentColumns[i]!)} ${key.operators[i]} c.${quoteIdent(column)}${collation ? ` COLLATE ${collation}` : ''}`;
+    })
+    .join(' AND ');
+}
+
+/** Condition over `c` that is true for the rows that the key refuses: an anti-join under its MATCH. */
 export function orphanCondition(key: ForeignKeyFacts): string {
   const columns = key.columns.map((column) => `c.${quoteIdent(column)}`);
   const set = columns.map((column) => `${column} IS NOT NULL`).join(' AND ');
-  const parent = `${key.parentPartitioned ? '' : 'ONLY '}${quoteTable({ schema: key.parentSchema, name: key.parentTable })}`;
-  const pairs = columns.map((column, i) => {
-    const collation = key.collations[i];
-    return `p.${quoteIdent(key.parentColumns[i]!)} ${key.operators[i]} ${column}${collation ? ` COLLATE ${collation}` : ''}`;
-  });
-  const missing = `${set} AND NOT EXISTS (SELECT 1 FROM ${parent} AS p WHERE ${pairs.join(' AND ')})`;
+  const missing = `${set} AND NOT EXISTS (SELECT 1 FROM ${parentFrom(key)} WHERE ${parentPairs(key)})`;
   if (!key.matchFull || columns.length === 1) return missing;
   const some = columns.map((column) => `${column} IS NOT NULL`).join(' OR ');
   return `(${missing}) OR ((${some}) AND NOT (${set}))`;

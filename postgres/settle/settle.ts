@@ -4,16 +4,14 @@ import { type Fence, groupByTable, leaveOwed, restoreRows, restoreTogether } fro
 import type { SagaTable } from '../saga/relations.js';
 import { handOver } from '../saga/restore.js';
 import type { Session } from '../session.js';
+import { type Removing, removeViolators } from './remove.js';
 
 /** What settling needs of its run. */
 export interface Settlement {
   readonly run: string;
   readonly fence: Fence;
-  /**
-   * Removes the rows that stand in the way of an index or key and records them as quarantined. Returns false, having
-   * removed nothing, when they are more than the job allows or cannot be told from their source.
-   */
-  removeViolators?(session: Session, row: TakenRow): Promise<boolean>;
+  /** What removing the rows that stand in the way needs; without it such an index or key stays owed. */
+  readonly removing?: Omit<Removing, 'run' | 'fence'>;
 }
 
 /** Below this many rows in all, everything is put back in one transaction; above, table by table. */
@@ -49,10 +47,10 @@ export async function settleReferences(
 ): Promise<void> {
   const { run, fence } = settlement;
   const rows = await takenRows(session, { run });
-  const keys = await handOver(
-    session,
-    rows.filter((row) => row.phase <= PHASE.foreignKey),
-    run,
+  const open = rows.filter((row) => row.phase <= PHASE.foreignKey);
+  // Those of tables outside the job come last: from then on no row may be removed any more.
+  const keys = (await handOver(session, open, run)).sort(
+    (a, b) => Number(a.facts.foreignKey?.outside ?? false) - Number(b.facts.foreignKey?.outside ?? false),
   );
   const owed = await settleRows(session, settlement, tables, keys);
   await restoreRows(
@@ -74,15 +72,18 @@ async function settleRows(
   const owed: TakenRow[] = [];
   for (const group of few ? [rows] : groupByTable(rows)) {
     for (const row of await restoreTogether(session, settlement.fence, group)) {
-      if (await settlement.removeViolators?.(session, row)) {
-        await restoreRows(session, settlement.fence, [row]);
-      } else {
-        await leaveOwed(session, settlement.fence, row);
-        owed.push(row);
-      }
+      if (await removeAndRestore(session, settlement, row)) continue;
+      await leaveOwed(session, settlement.fence, row);
+      owed.push(row);
     }
   }
   return owed;
+}
+
+async function removeAndRestore(session: Session, settlement: Settlement, row: TakenRow): Promise<boolean> {
+  const { run, fence, removing } = settlement;
+  if (!removing || !(await removeViolators(session, { ...removing, run, fence }, row))) return false;
+  return (await restoreTogether(session, fence, [row])).length === 0;
 }
 
 function refuseOwed(owed: readonly TakenRow[]): void {
