@@ -297,7 +297,9 @@ function textEncoding(serverEncoding: string, options: SessionOptions): string {
   if (options.encoding) return options.encoding.toUpperCase();
   throw new LetheError(
     'JobInvalid',
-    `The ${options.role} is a SQL_ASCII database: it does not know what its bytes mean. Say it in the job file: ${options.role}: { encoding: UTF8 } (or LATIN1, WIN1252, …).`,
+    options.role === 'source'
+      ? 'The source is a SQL_ASCII database: it does not know what its bytes mean. Say it in the job file: source: { encoding: UTF8 } (or LATIN1, WIN1252, …).'
+      : "The destination is a SQL_ASCII database, which takes any bytes for text. Create it anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
   );
 }
 
