@@ -66,29 +66,47 @@ function digitsAround(codePoint: number): Alphabet {
 
 function lowerCase(codePoint: number): Alphabet {
   const script = CASED.find(([pattern]) => pattern.test(String.fromCodePoint(codePoint)));
-  if (script) return script[1];
-  const found = block(codePoint).filter((candidate) => {
-    const text = String.fromCodePoint(candidate);
-    const upper = text.toUpperCase();
-    return /\p{Ll}/u.test(text) && /^\p{Lu}$/u.test(upper) && upper.toLowerCase() === text;
-  });
-  return found.length > 1 ? found : LOWER;
+  return script?.[1] ?? ofBlock(codePoint, 'lower case', hasCase, LOWER);
+}
+
+function hasCase(text: string): boolean {
+  const upper = text.toUpperCase();
+  return /\p{Ll}/u.test(text) && /^\p{Lu}$/u.test(upper) && upper.toLowerCase() === text;
 }
 
 function upperCase(lower: Alphabet): Alphabet {
-  return lower.map((codePoint) => String.fromCodePoint(codePoint).toUpperCase().codePointAt(0)!);
+  let upper = upperCases.get(lower);
+  if (!upper) {
+    upper = lower.map((codePoint) => String.fromCodePoint(codePoint).toUpperCase().codePointAt(0)!);
+    upperCases.set(lower, upper);
+  }
+  return upper;
 }
+
+const upperCases = new Map<Alphabet, Alphabet>();
 
 function neighbours(codePoint: number, text: string): Alphabet {
   const same = CLASSES.find((pattern) => pattern.test(text))!;
-  const found = block(codePoint).filter((candidate) => same.test(String.fromCodePoint(candidate)));
-  if (found.length > 1) return found;
-  return /\p{N}/u.test(text) ? DIGITS : LOWER;
+  return ofBlock(codePoint, same.source, (other) => same.test(other), /\p{N}/u.test(text) ? DIGITS : LOWER);
 }
 
-function block(codePoint: number): Alphabet {
+const blocks = new Map<string, Alphabet>();
+
+/** The members of a class among the 128 code points around one; `lone` where there is no second. */
+function ofBlock(
+  codePoint: number,
+  name: string,
+  belongs: (text: string) => boolean,
+  lone: Alphabet,
+): Alphabet {
   const from = codePoint & ~0x7f;
-  return range(from, from + 0x7f);
+  const id = `${from} ${name}`;
+  let found = blocks.get(id);
+  if (!found) {
+    found = range(from, from + 0x7f).filter((candidate) => belongs(String.fromCodePoint(candidate)));
+    blocks.set(id, found);
+  }
+  return found.length > 1 ? found : lone;
 }
 
 /** Characters as PostgreSQL counts them (code points). */

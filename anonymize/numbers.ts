@@ -2,6 +2,9 @@ import type { ColumnType } from './transformer.js';
 
 const INTEGER_BITS: Partial<Record<ColumnType['kind'], bigint>> = { int2: 15n, int4: 31n, int8: 63n };
 
+/** Largest number of IEEE 754 single precision. */
+const MAX_REAL = 2 ** 128 - 2 ** 104;
+
 /** Whether the type's values are numbers. */
 export function isNumber({ kind }: ColumnType): boolean {
   return kind in INTEGER_BITS || kind === 'numeric' || kind === 'float';
@@ -20,7 +23,7 @@ export function numberRange(
   const bits = INTEGER_BITS[type.kind];
   if (bits !== undefined) return { min: -(1n << bits) * unit, max: ((1n << bits) - 1n) * unit };
   if (type.kind === 'float') {
-    const max = BigInt(type.name === 'real' || type.name === 'float4' ? 3.4e38 : 1.79e308) * unit;
+    const max = BigInt(type.name === 'real' || type.name === 'float4' ? MAX_REAL : Number.MAX_VALUE) * unit;
     return { min: -max, max };
   }
   if (type.precision === undefined) return undefined;

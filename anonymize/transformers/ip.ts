@@ -50,10 +50,11 @@ export const ip = defineTransformer({
       ),
     onInvalid,
   }),
-  accepts: (type, options) =>
-    type.kind === 'inet' || type.kind === 'text'
-      ? acceptsInvalid(type, options.onInvalid)
-      : 'it takes inet, cidr or text',
+  accepts: (type, options) => {
+    if (type.kind !== 'inet' && type.kind !== 'text') return 'it takes inet, cidr or text';
+    const short = type.maxLength !== undefined && type.maxLength < 15;
+    return short ? 'an address may need 15 characters; use mask' : acceptsInvalid(type, options.onInvalid);
+  },
   proof: (type, options) => ({
     unique:
       options.preservePrefix && type.kind === 'inet' && options.onInvalid === 'fail' ? 'injective' : 'no',
@@ -78,8 +79,11 @@ export const ip = defineTransformer({
           read.push(address);
         } else if (value !== null) unread.push({ row, reason: 'not an IP address' });
       }
-      for (const [i, bytes] of replace(read).entries())
-        out[rows[i]!] = print(read[i]!, bytes, type.name === 'cidr');
+      for (const [i, bytes] of replace(read).entries()) {
+        const text = print(read[i]!, bytes, type.name === 'cidr');
+        if (text.length <= (type.maxLength ?? text.length)) out[rows[i]!] = text;
+        else chunk.fail(rows[i]!, `the new address is longer than ${type.maxLength} characters`);
+      }
       return finish(values, out, unread, chunk);
     };
   },

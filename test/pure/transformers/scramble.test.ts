@@ -72,7 +72,7 @@ describe('scramble', () => {
 test('an alphabet has the character it stands for beside it, or stands in for a lone one', () => {
   for (let codePoint = 0; codePoint < 0x2_ffff; codePoint += 7) {
     const alphabet = alphabetOf(codePoint);
-    if (alphabet) expect(new Set(alphabet).size).toBeGreaterThan(1);
+    if (alphabet && alphabet.length < 2) expect.fail(codePoint.toString(16));
   }
   expect(alphabetOf('İ'.codePointAt(0)!)).toBeDefined();
   expect(alphabetOf('"'.codePointAt(0)!)).toBeUndefined();

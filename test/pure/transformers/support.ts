@@ -90,5 +90,5 @@ export const HOSTILE: readonly (string | null)[] = [
   '-0',
   '00000000000000000000000000000000000001',
   "'; DROP TABLE x; --",
-  '${process.exit()} {{7*7}} %s %n',
+  '{{7*7}} <b>%s %n$1',
 ];
