@@ -29,9 +29,7 @@ export async function readFingerprint(session: Session, table: TableName): Promi
   try {
     const result = await session.client.query(`SELECT * FROM ONLY ${quoteTable(table)} LIMIT 0`);
     return fingerprintOf(
-      result.fields.map(
-        (f) => [f.tableID, f.columnID, f.name, f.dataTypeID, f.dataTypeModifier] as const,
-      ),
+      result.fields.map((f) => [f.tableID, f.columnID, f.name, f.dataTypeID, f.dataTypeModifier] as const),
     );
   } catch (error) {
     throw sanitize(error, `reading the columns of ${table.schema}.${table.name}`);
