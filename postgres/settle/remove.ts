@@ -1,4 +1,5 @@
 import type { JobKeys } from '../../anonymize/keys.js';
+import { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
 import type { Plan, TablePlan } from '../../plan/plan.js';
 import { countQuarantined, countTable, insertQuarantine, type QuarantinedRow } from '../ledger/batches.js';
@@ -56,21 +57,19 @@ export async function removeViolators(session: Session, removing: Removing, row:
   if (plan.mode !== 'replace' || !table || row.facts.foreignKey?.period) return false;
   const source = await removing.openSource();
   if (!source) return false;
+  const tooMany = new LetheError('QuarantineLimit', `Too many rows violate ${row.object}.`);
   try {
-    return await withTransaction(session, async () => {
-      const removal = new Removal(session, removing, source);
-      if (await removal.run(row, table)) return true;
-      throw new TooMany();
+    await withTransaction(session, async () => {
+      if (!(await new Removal(session, removing, source).run(row, table))) throw tooMany;
     });
+    return true;
   } catch (error) {
-    if (error instanceof TooMany) return false;
+    if (error === tooMany) return false;
     throw error;
   } finally {
     await source.close();
   }
 }
-
-class TooMany extends Error {}
 
 class Removal {
   private readonly layers: Layer[] = [];
