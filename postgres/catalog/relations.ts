@@ -117,7 +117,8 @@ export async function readLeaves(
     // Estimated as the planner does: measured pages × density of the last ANALYZE, or what the columns' widths give.
     `SELECT c.oid, s.pages, pg_table_size(c.oid) AS bytes, c.reltuples >= 0 AND c.relpages > 0 AS analyzed,
        pg_relation_filenode(c.oid) AS filenode,
-       has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity AS countable,
+       has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity
+         AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery()) AS countable,
        round(s.pages * CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN c.reltuples::float8 / c.relpages ELSE
          8168.0 / (28 + (SELECT coalesce(sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 32 END), 0)
                          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) END) AS rows
