@@ -8,6 +8,7 @@ import { query, type Session, withTransaction } from '../session.js';
 import { makeKeepTable } from './keep.js';
 import { sealBounds } from './seals.js';
 import { keyFields } from './shape.js';
+import { keyText } from './source.js';
 
 /** What cutting a table needs. */
 export interface CutTask {
@@ -100,7 +101,7 @@ async function quantiles(
        SELECT ${key.join(', ')}, row_number() OVER (ORDER BY ${key.join(', ')}) AS lethe_place, count(*) OVER () AS lethe_size
        FROM ONLY ${quoteTable(unit)} TABLESAMPLE SYSTEM (${percent.toFixed(6)}) REPEATABLE (1)
      )
-     SELECT ${key.map((column, i) => `${column}::text AS k${i}`).join(', ')}
+     SELECT ${key.map((column, i) => `${keyText(source, column)} AS k${i}`).join(', ')}
      FROM sample
      JOIN generate_series(1, ${wanted - 1}) AS lethe_cut (n) ON lethe_place = 1 + lethe_size * n / ${wanted}
      WHERE lethe_size >= ${wanted * 4}

@@ -3,7 +3,7 @@ import type { ReadUnit, TablePlan } from '../../plan/plan.js';
 import { quoteTable } from '../identifiers.js';
 import { query, type Session } from '../session.js';
 import { keyFields } from './shape.js';
-import type { KeyColumn, Side, Source } from './source.js';
+import { type KeyColumn, keyText, type Side, type Source } from './source.js';
 
 /** The key columns of a table with their types, as SQL. */
 export async function readKeyColumns(session: Session, plan: TablePlan): Promise<KeyColumn[]> {
@@ -51,7 +51,7 @@ export function keyRanges(
     async nextBound({ unit }, batchRows) {
       const relation = quoteTable(plan.units[unit]!);
       // Named apart from the columns: ORDER BY would take an output column of the same name, and sort numbers as text.
-      const texts = key.map(({ sql }, i) => `${sql}::text AS lethe_bound_${i}`).join(', ');
+      const texts = key.map(({ sql }, i) => `${keyText(source.session, sql)} AS lethe_bound_${i}`).join(', ');
       await query(source.session, 'SET LOCAL enable_seqscan = off');
       return source.findBound(
         `SELECT ${texts} FROM ONLY ${relation}${where(range('end'))} ORDER BY ${columns} OFFSET ${batchRows} LIMIT 1`,

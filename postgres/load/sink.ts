@@ -37,7 +37,7 @@ export async function upsertSink(
     `CREATE TEMP TABLE IF NOT EXISTS ${stage} ON COMMIT DELETE ROWS AS SELECT ${quoteColumns(into)} FROM ${target} WITH NO DATA`,
   );
   const key = conflictColumns(plan);
-  const set = await updatable(destination, plan, into, key);
+  const set = into.filter((name) => !key.includes(name));
   const upsert = `INSERT INTO ${target} AS lethe_target (${quoteColumns(into)}) OVERRIDING SYSTEM VALUE
     SELECT ${quoteColumns(into)} FROM pg_temp.${stage} ON CONFLICT (${quoteColumns(key)}) ${onConflict(set)}`;
   return {
@@ -57,26 +57,10 @@ export function conflictColumns(plan: TablePlan): string[] {
   return (plan.conflictKey ?? []).map((name) => names.get(name) ?? name);
 }
 
-/** `*<>` compares the stored bytes, so it needs no equality operator, which json and others lack. */
+/** `*<>` compares the stored bytes, so it needs no equality operator, which json and others lack. Cast, or it would mean column by column. */
 function onConflict(set: readonly string[]): string {
   if (set.length === 0) return 'DO NOTHING';
-  const row = (of: string) => `ROW(${set.map((name) => `${of}.${quoteIdent(name)}`).join(', ')})`;
+  const row = (of: string) => `ROW(${set.map((name) => `${of}.${quoteIdent(name)}`).join(', ')})::record`;
   const changes = set.map((name) => `${quoteIdent(name)} = excluded.${quoteIdent(name)}`);
   return `DO UPDATE SET ${changes.join(', ')} WHERE ${row('lethe_target')} OPERATOR(pg_catalog.*<>) ${row('excluded')}`;
-}
-
-/** Columns that an update may set: GENERATED ALWAYS AS IDENTITY may not. */
-async function updatable(
-  destination: Session,
-  plan: TablePlan,
-  into: readonly string[],
-  key: readonly string[],
-): Promise<string[]> {
-  const rows = await query(
-    destination,
-    `SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attidentity = 'a'`,
-    [quoteTable(plan.destination)],
-  );
-  const fixed = new Set([...key, ...rows.map((row) => row.name!)]);
-  return into.filter((name) => !fixed.has(name));
 }

@@ -12,6 +12,23 @@ import { openSession, query, type Session, type SessionOptions } from '../sessio
 /** Which bound of a read. `end` is the partition's, `from` and `to` the batch's. */
 export type Side = 'from' | 'to' | 'end';
 
+/**
+ * A key value as text, as SQL. In a SQL_ASCII database text may not be valid in any encoding that the driver knows, so
+ * its bytes travel in hexadecimal.
+ */
+export function keyText(session: Session, value: string): string {
+  return isAscii(session) ? `encode(textsend(${value}::text), 'hex')` : `${value}::text`;
+}
+
+/** The value that `keyText` gave, as SQL; still untyped. */
+function fromKeyText(session: Session, text: string): string {
+  return isAscii(session) ? `convert_from(decode(${text}, 'hex'), 'SQL_ASCII')` : text;
+}
+
+function isAscii({ serverEncoding }: Session): boolean {
+  return serverEncoding === 'SQL_ASCII';
+}
+
 /** A key column with its type, both as SQL. */
 export interface KeyColumn {
   readonly sql: string;
@@ -34,7 +51,7 @@ export class Source {
   ) {}
 
   static async open(options: SessionOptions, snapshots: readonly string[]): Promise<Source> {
-    const session = await openSession(options);
+    const session = await openSource(options);
     try {
       const temporary = !session.inRecovery && (await makeBoundsTable(session));
       await begin(session, snapshots);
@@ -77,8 +94,8 @@ export class Source {
     if (!this.bounds.has(side)) return undefined;
     const values = key.map(({ type }, i) =>
       this.temporary
-        ? `(SELECT value FROM pg_temp.lethe_bound WHERE side = '${side}' AND place = ${i})::${type}`
-        : `current_setting('lethe.${side}_${i}')::${type}`,
+        ? `(SELECT ${fromKeyText(this.current, 'value')} FROM pg_temp.lethe_bound WHERE side = '${side}' AND place = ${i})::${type}`
+        : `${fromKeyText(this.current, `current_setting('lethe.${side}_${i}')`)}::${type}`,
     );
     return values.length === 1 ? values[0] : `ROW(${values.join(', ')})`;
   }
@@ -187,9 +204,16 @@ export class Source {
       [...this.bounds].flatMap(([side, values]) => values.map((value, i) => [`lethe.${side}_${i}`, value])),
     );
     await this.current.close();
-    this.current = await openSession({ ...this.options, startup });
+    this.current = await openSource({ ...this.options, startup });
     await begin(this.current, this.snapshots);
   }
+}
+
+async function openSource(options: SessionOptions): Promise<Session> {
+  const session = await openSession(options);
+  // The server would check that everything is UTF-8; what it is, the job says.
+  if (isAscii(session)) await query(session, 'SET client_encoding = SQL_ASCII');
+  return session;
 }
 
 /** False where the role may not: then the bounds travel as on a standby. */

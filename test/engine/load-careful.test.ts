@@ -21,9 +21,14 @@ async function quarantine(s: Scene) {
     'SELECT table_id, key, code, constraint_name, column_name, rule, message, waits_for_parent AS waits FROM lethe.quarantine ORDER BY id',
   );
   const keys = jobKeys(s.jobKey);
-  return rows.map((row) => ({
-    ...row,
-    key: openRowKey(keys, { run: s.run, table: Number(row.table_id) }, row.key!),
+  return rows.map(({ key, ...row }) => ({
+    code: row.code,
+    constraint_name: row.constraint_name,
+    column_name: row.column_name,
+    rule: row.rule,
+    message: row.message,
+    waits: row.waits,
+    key: openRowKey(keys, { run: s.run, table: Number(row.table_id) }, key!),
   }));
 }
 
