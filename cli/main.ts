@@ -16,3 +16,5 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
   else process.exitCode = reportError(error, argv.includes('--json'));
 }
+// What a server that went away left behind must not keep us; what was printed has to arrive first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit()));

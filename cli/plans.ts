@@ -25,7 +25,7 @@ export async function preview(
   job: Job,
   table: TablePlan,
   options: { limit: number; key?: string[]; run?: string },
-) {
+): Promise<PreviewRow[]> {
   const [url, key] = [await resolveReference(job.source.url), parseJobKey(await resolveReference(job.key))];
   return previewRows({
     source: { url, encoding: job.source.encoding },

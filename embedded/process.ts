@@ -44,6 +44,8 @@ export function startProcess(
   const child = spawn(program, args, {
     cwd: '/',
     stdio: ['ignore', out, out],
+    // A group of its own: Ctrl-C in the terminal is for us, who may still need the server to end in good order.
+    detached: true,
     uid: options.uid,
     gid: options.gid,
     env: options.env ?? process.env,

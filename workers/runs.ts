@@ -59,9 +59,14 @@ export type RunOutcome =
 export interface FollowOptions {
   /** Called with each new state of the run, about twice a second. */
   readonly onProgress: (progress: Progress) => void;
+  /** Called with what an activity of the run fails with while it is tried again, each text once in a row. */
+  readonly onTrouble?: (trouble: string) => void;
   /** Stops following; the run goes on. */
   readonly signal?: AbortSignal;
 }
+
+/** Rounds of half a second between looks at activities that are tried again. */
+const TROUBLE_EVERY = 6;
 
 /** Follows a run to its end; undefined when `signal` stopped that. */
 export async function followSync(
@@ -72,10 +77,16 @@ export async function followSync(
   const end = outcomeOf(handle).finally(() => {
     over = true;
   });
+  let told: string | undefined;
   const watch = async () => {
-    while (!over && !options.signal?.aborted) {
+    for (let round = 1; !over && !options.signal?.aborted; round++) {
       const progress = await progressOf(handle);
       if (progress && !over) options.onProgress(progress);
+      if (options.onTrouble && round % TROUBLE_EVERY === 0) {
+        const trouble = await troubleOf(handle);
+        if (trouble !== undefined && trouble !== told && !over) options.onTrouble(trouble);
+        told = trouble;
+      }
       await Promise.race([end, sleep(500)]);
     }
   };
@@ -97,6 +108,16 @@ export async function progressOf(handle: SyncHandle): Promise<Progress | undefin
   } catch {
     return undefined;
   }
+}
+
+/** What the activity of a run that was tried most often failed with; its text holds no value. */
+async function troubleOf(handle: SyncHandle): Promise<string | undefined> {
+  const description = await handle.describe().catch(() => undefined);
+  const failing = (description?.raw.pendingActivities ?? [])
+    .filter((activity) => (activity.attempt ?? 0) > 1 && activity.lastFailure?.message)
+    .sort((a, b) => (b.attempt ?? 0) - (a.attempt ?? 0));
+  const [first] = failing;
+  return first ? `${first.activityType?.name}: ${first.lastFailure?.message}` : undefined;
 }
 
 async function outcomeOf(handle: SyncHandle): Promise<RunOutcome> {

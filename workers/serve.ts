@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime } from '@temporalio/worker';
 import { connectionFailure, type TemporalSettings } from './connection.js';
 import { createWorker, type LetheWorkerOptions } from './worker.js';
 
@@ -39,7 +40,9 @@ export async function startWorker(options: ServeOptions): Promise<RunningWorker>
       healthy: () => worker.healthy(),
       async stop() {
         worker.stop();
-        await ended.catch(() => undefined);
+        // A server that is gone would be asked again and again.
+        const longest = (options.shutdownGraceSeconds ?? 30) + 40;
+        await Promise.race([ended.catch(() => undefined), sleep(longest * 1000, undefined, { ref: false })]);
       },
     };
   } catch (error) {
@@ -54,5 +57,12 @@ let installed = false;
 function quiet(level: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG'): void {
   if (installed) return;
   installed = true;
-  Runtime.install({ logger: new DefaultLogger(level), shutdownSignals: [] });
+  const core = level === 'DEBUG' ? 'INFO' : level;
+  Runtime.install({
+    logger: new DefaultLogger(level),
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core, other: 'ERROR' }) },
+    },
+  });
 }

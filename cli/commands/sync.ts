@@ -96,9 +96,10 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
   const following = followSync(handle, {
     signal: interrupt.signal,
     onProgress: (progress) => {
-      last = progress;
-      view.show(progress);
+      last = { ...progress, job: loaded.job.job };
+      view.show(last);
     },
+    onTrouble: (trouble) => view.note(`trying again: ${trouble}`),
   });
   const outcome = await Promise.race([following, ...(lost ? [lost] : [])]);
   view.end();

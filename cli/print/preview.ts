@@ -6,8 +6,9 @@ import { specText } from './spec.js';
 
 /** Rows before and after, one below the other; columns that are kept are left out of all rows but the first. */
 export function previewText(plan: TablePlan, rows: readonly PreviewRow[]): string {
-  const blocks = rows.map((row, i) => {
+  const blocks = rows.flatMap((row, i) => {
     const shown = row.columns.filter((value) => i === 0 || specOf(value).name !== 'keep');
+    if (shown.length === 0) return [];
     return table(
       [
         { head: 'column', width: 22 },

@@ -4,6 +4,8 @@ import { count, counted, duration, paint, terminalWidth } from '../terminal.js';
 /** Shows how a run goes on, on stderr. */
 export interface ProgressView {
   show(progress: Progress): void;
+  /** A line that stays. */
+  note(line: string): void;
   /** Takes a live view away, so that other text may follow. */
   end(): void;
 }
@@ -21,21 +23,30 @@ const PHASES: Record<Progress['phase'], string> = {
   ended: 'ended',
 };
 
-/** Seconds between lines when nothing but counts changes. */
+/** Seconds between lines when nothing but counts changes, and when nothing does. */
 const LINE_EVERY = 5;
+const LINE_AT_LEAST_EVERY = 60;
 
 class LineView implements ProgressView {
-  #last = '';
+  #step = '';
+  #line = '';
   #at = 0;
 
   show(progress: Progress): void {
     const done = progress.tables.filter(({ state }) => state === 'done').length;
-    const key = `${progress.phase}/${progress.paused}/${done}`;
-    const now = Date.now();
-    if (key === this.#last && now - this.#at < LINE_EVERY * 1000) return;
-    this.#last = key;
-    this.#at = now;
-    process.stderr.write(`${headline(progress)}\n`);
+    const step = `${progress.phase}/${progress.paused}/${done}`;
+    const line = headline(progress);
+    const seconds = (Date.now() - this.#at) / 1000;
+    const due = line === this.#line ? LINE_AT_LEAST_EVERY : LINE_EVERY;
+    if (step === this.#step && seconds < due) return;
+    this.#step = step;
+    this.#line = line;
+    this.#at = Date.now();
+    this.note(line);
+  }
+
+  note(line: string): void {
+    process.stderr.write(`${line}\n`);
   }
 
   end(): void {}
@@ -60,6 +71,11 @@ class LiveView implements ProgressView {
       ...(tables.length > room ? [paint.dim(`  … ${tables.length - room} more`)] : []),
     ];
     this.#rewrite(lines);
+  }
+
+  note(line: string): void {
+    this.#rewrite([]);
+    process.stderr.write(`${line}\n`);
   }
 
   end(): void {
