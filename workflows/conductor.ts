@@ -148,17 +148,22 @@ export class Conductor {
     while (waiting.length > 0 || this.running.size > 0) {
       if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
       await this.continueAsNewWhenFull();
-      if (waiting.length > 0 && this.running.size < this.concurrency && !this.paused) {
-        await this.startGroup(waiting.shift()!);
+      const free = this.paused ? 0 : Math.max(0, this.concurrency - this.running.size);
+      const starting = waiting.splice(0, free);
+      if (starting.length > 0) {
+        await this.startGroups(starting);
         continue;
       }
       const seen = this.reports;
+      const sharing = this.running.size;
       const heard = await condition(
         () =>
           this.reports > seen || (waiting.length > 0 && !this.paused && this.running.size < this.concurrency),
         SILENCE,
       );
       if (!heard) await this.lookUp();
+      // Those that go on share what the ended ones leave.
+      else if (waiting.length === 0 && this.running.size < sharing) await this.tellWindows();
     }
     if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
   }
@@ -181,23 +186,29 @@ export class Conductor {
     return this.continuing;
   }
 
-  private async startGroup(group: Group): Promise<void> {
-    this.running.add(group.name);
-    await this.start<typeof syncTable>(
-      'syncTable',
-      group.name,
-      {
-        ref: this.resolved.ref,
-        root: workflowInfo().workflowId,
-        tables: group.tables.map(({ id }) => id),
-        names: group.tables.map(({ name }) => name),
-        small: group.small,
-        window: share(this.concurrency, this.running.size),
-        historyLimit: this.input.historyLimit,
-      },
-      group.tables.length === 1 ? group.name : `${group.tables.length} small tables`,
+  /** All at once: a round trip each, one after the other, would cost more than small tables take to load. */
+  private async startGroups(groups: Group[]): Promise<void> {
+    const others = [...this.running];
+    for (const { name } of groups) this.running.add(name);
+    await Promise.all(
+      groups.map((group) =>
+        this.start<typeof syncTable>(
+          'syncTable',
+          group.name,
+          {
+            ref: this.resolved.ref,
+            root: workflowInfo().workflowId,
+            tables: group.tables.map(({ id }) => id),
+            names: group.tables.map(({ name }) => name),
+            small: group.small,
+            window: share(this.concurrency, this.running.size),
+            historyLimit: this.input.historyLimit,
+          },
+          group.tables.length === 1 ? group.name : `${group.tables.length} small tables`,
+        ),
+      ),
     );
-    await this.tellWindows();
+    await this.tellWindows(others);
   }
 
   private async start<W extends (input: never) => Promise<unknown>>(
@@ -234,15 +245,17 @@ export class Conductor {
     }
   }
 
-  private async tellWindows(): Promise<void> {
+  private async tellWindows(names: readonly string[] = [...this.running]): Promise<void> {
     const window = this.paused ? 0 : share(this.concurrency, this.running.size);
-    for (const name of [...this.running]) {
-      try {
-        await getExternalWorkflowHandle(this.workflowId(name)).signal(windowSignal, window);
-      } catch {
-        // It ended meanwhile; its report says how.
-      }
-    }
+    await Promise.all(
+      names.map(async (name) => {
+        try {
+          await getExternalWorkflowHandle(this.workflowId(name)).signal(windowSignal, window);
+        } catch {
+          // It ended meanwhile; its report says how.
+        }
+      }),
+    );
   }
 
   /** Finds out about workflows that ended without a word: terminated, or timed out. */
