@@ -81,8 +81,14 @@ export interface CompiledTable {
  * Builds the function of one column.
  *
  * @param prf The function of the column's domain, from `jobKeys`.
+ * @param shared The function that all columns of the job share; `prf` where there is only one column.
  */
-export function compileColumn(spec: TransformerSpec, type: ColumnType, prf: Prf): ColumnTransform {
+export function compileColumn(
+  spec: TransformerSpec,
+  type: ColumnType,
+  prf: Prf,
+  shared: Prf = prf,
+): ColumnTransform {
   const transformer = getTransformer(spec.name);
   const options = transformer.options.parse(spec.options);
   const accepted = transformer.accepts(type, options);
@@ -92,7 +98,8 @@ export function compileColumn(spec: TransformerSpec, type: ColumnType, prf: Prf)
     options,
     type,
     prf: canonicalPrf(prf, type.equality),
-    nested: (inner, innerType, label) => compileColumn(inner, innerType, partPrf(prf, label)),
+    shared,
+    nested: (inner, innerType, label) => compileColumn(inner, innerType, partPrf(prf, label), shared),
   });
 }
 
@@ -160,6 +167,8 @@ function compileBranches(
   }
   const type = typeInDomain(column, domains);
   const prf = keys.domain(column.domain);
+  // No domain of a plan is nameless.
+  const shared = keys.domain('');
   const target = (rule: string, spec: TransformerSpec): Target => {
     const transformer = getTransformer(spec.name);
     const options = transformer.options.parse(spec.options);
@@ -172,7 +181,7 @@ function compileBranches(
     }
     return {
       rule,
-      transform: compileColumn(spec, type, prf),
+      transform: compileColumn(spec, type, prf, shared),
       mayEqualInput: transformer.proof(type, options).mayEqualInput,
       needs: needs.flatMap((need) => (need === 'key' ? table.key : need)),
     };

@@ -76,10 +76,10 @@ export interface CompileContext<O> {
   /** The keyed function of the column's domain. */
   readonly prf: Prf;
   /**
-   * The keyed function that all columns of the job share, for what must agree between columns (dateShift). Absent in
-   * tests of a single column: `prf` then serves.
+   * The keyed function that all columns of the job share, for what must agree between columns (dateShift). Its inputs
+   * are taken as they are.
    */
-  readonly shared?: Prf;
+  readonly shared: Prf;
   /** Builds the function of a nested transformer; `label` separates its keyed function from its siblings'. */
   nested(spec: TransformerSpec, type: ColumnType, label: string): ColumnTransform;
 }

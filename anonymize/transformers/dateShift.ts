@@ -36,8 +36,7 @@ export const dateShift = defineTransformer({
   }),
   needs: ({ by }) => [by ?? 'key'],
   compile: (context) => {
-    const { options, type } = context;
-    const prf = context.shared ?? context.prf;
+    const { options, type, shared } = context;
     const finish = invalidRows(context);
     const { first, last } = dayRange(type.kind);
     const move = ({ day, rest }: DateText, shift: number) =>
@@ -46,7 +45,7 @@ export const dateShift = defineTransformer({
       const values = unpadded(type, column);
       // Rows without a value in `by` share one shift.
       const by = chunk.source(options.by ?? 'key').map((value) => value ?? '');
-      const random = Buffer.from(prf.bytes('dateShift', by));
+      const random = Buffer.from(shared.bytes('dateShift', by));
       const unread: Unread[] = [];
       const out = values.map((value, row) => {
         const date = value === null ? undefined : parseDate(value);

@@ -15,7 +15,7 @@ const options = z
       .or(z.null().transform(() => 'null' as const))
       .default('block')
       .describe(
-        'Values that no path names: `block` refuses the row, `null` empties them, `scramble` replaces letters and digits (false for booleans), `keep` keeps them.',
+        'Values that no path names: `block` (default) refuses the row, `null` empties them, `scramble` replaces letters and digits (false for booleans), `keep` keeps them.',
       ),
     onInvalid: onInvalid.describe(
       'Text that is not JSON: refuse the row, empty it, or scramble it (text columns).',

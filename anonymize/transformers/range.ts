@@ -20,7 +20,7 @@ export const range = defineTransformer({
     size: decimal
       .refine((text) => parseDecimal(text)!.digits > 0n, 'give a positive number')
       .describe('Width of a bucket.'),
-    start: decimal.default('0').describe('Where some bucket starts.'),
+    start: decimal.default('0').describe('Where some bucket starts. Default 0.'),
     label: z
       .string()
       .default('{from}-{to}')

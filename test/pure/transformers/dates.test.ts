@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { compileTable } from '../../../anonymize/compile.js';
 import { civil, dayOf, formatDate, parseDate } from '../../../anonymize/dates.js';
+import { jobKeys } from '../../../anonymize/keys.js';
 import { accepts, one, proof, run, spec, TEXT, type } from './support.js';
 
 const DATE = type('date');
@@ -175,4 +177,25 @@ describe('dateTruncate', () => {
     expect(accepts({ dateTruncate: 'day' }, TEXT)).toBe(true);
     expect(proof('dateTruncate', DATE).mayEqualInput).toBe(true);
   });
+});
+
+test('dateShift of one key is the same in all columns of a job, unlike other keyed functions', () => {
+  const column = (name: string) => ({
+    name,
+    type: DATE,
+    domain: `public.t.${name}`,
+    branches: [{ rule: 'columns', apply: spec({ dateShift: { days: 1000, by: 'id' } }) }],
+  });
+  const table = compileTable(
+    { columns: [column('born'), column('died')], key: ['id'] },
+    jobKeys(new Uint8Array(32)),
+  );
+  const data: Record<string, string[]> = { id: ['1'], born: ['1900-01-01'], died: ['1990-06-15'] };
+  const { columns } = table.transform({
+    size: 1,
+    column: (name) => data[name]!,
+    condition: () => new Uint8Array(1),
+  });
+  expect(table.reads).toContain('id');
+  expect(day(columns[1]![0]!) - day(columns[0]![0]!)).toBe(day('1990-06-15') - day('1900-01-01'));
 });
