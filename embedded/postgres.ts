@@ -12,6 +12,8 @@ import { freePort, type ServerProcess, startProcess, untilReady } from './proces
 
 const run = promisify(execFile);
 
+export type { PostgresVersion };
+
 /** Server settings for data that nobody would miss: two to ten times faster, lost with the machine. */
 export const THROWAWAY: Readonly<Record<string, string>> = {
   fsync: 'off',

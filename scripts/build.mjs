@@ -24,7 +24,7 @@ const lock = join(dist, '.building');
 
 /** Every file below the source folders, relative to the root. */
 function sources() {
-  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'));
+  const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8'));
   return include
     .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) =>
@@ -38,7 +38,13 @@ function sources() {
 /** Changes with any source file, and with what decides how they are built. */
 function fingerprint(files) {
   const hash = createHash('sha256');
-  for (const file of [...files, 'tsconfig.json', 'package-lock.json', 'scripts/build.mjs']) {
+  for (const file of [
+    ...files,
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package-lock.json',
+    'scripts/build.mjs',
+  ]) {
     hash.update(
       `${file}\0${createHash('sha256')
         .update(readFileSync(join(root, file)))
@@ -64,7 +70,9 @@ function prune(files) {
 
 function compile() {
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const { status } = spawnSync(process.execPath, [compiler, '-p', root], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json')], {
+    stdio: 'inherit',
+  });
   return status === 0;
 }
 

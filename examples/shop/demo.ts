@@ -76,7 +76,6 @@ async function startWorker(temporal: TemporalServer, source: string, copy: strin
     worker.stop();
     await running;
     await connection.close();
-    await client.connection.close();
   });
   ready('A worker polls the task queue');
   return client;
