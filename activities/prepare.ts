@@ -1,16 +1,19 @@
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, Context } from '@temporalio/activity';
 import { jobKeys, parseJobKey } from '../anonymize/keys.js';
+import type { Job } from '../job/types.js';
 import type { Pins, RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
-import type { TablePlan } from '../plan/plan.js';
+import type { Plan, TablePlan } from '../plan/plan.js';
 import { refusePlan } from '../plan/refuse.js';
 import { openForWriting } from '../postgres/claim.js';
-import { migrate } from '../postgres/ledger/migrate.js';
+import { ledgerVersion, migrate } from '../postgres/ledger/migrate.js';
 import { findRun, insertRun, readPins } from '../postgres/ledger/runs.js';
 import { planJob } from '../postgres/planning.js';
-import { withSession } from '../postgres/session.js';
+import { copySchema } from '../postgres/schemaCopy.js';
+import { type Session, withSession } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { toFailure } from './failure.js';
+import { knownSources } from './knownSources.js';
 import { findInput } from './resolve.js';
 import type { PreparedRun, SyncJobInput } from './types.js';
 
@@ -39,11 +42,13 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
 
     return await withSession(session('destination', destinationUrl!), async (destination) =>
       withSession(session('source', sourceUrl!), async (source) => {
-        await openForWriting(source, destination, { job: job.job });
-        await migrate(destination);
-        if (await findRun(destination, ref.run)) return prepared(await readPins(destination, ref.run));
-        const { plan } = await planJob(job, source, destination);
-        refusePlan(plan);
+        if (await isRecorded(destination, ref.run)) return prepared(await readPins(destination, ref.run));
+        const plan = await planAndOpen(deps, job, {
+          source,
+          destination,
+          sourceUrl: sourceUrl!,
+          destinationUrl: destinationUrl!,
+        });
         const pins: Pins = {
           keyCheck: keys.check,
           plan,
@@ -66,6 +71,40 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
   } catch (error) {
     throw toFailure(error);
   }
+}
+
+interface Ends {
+  readonly source: Session;
+  readonly destination: Session;
+  readonly sourceUrl: string;
+  readonly destinationUrl: string;
+}
+
+/** The plan, refused or let through before anything is written; then the destination's claim, schema and ledger. */
+async function planAndOpen(deps: Dependencies, job: Job, ends: Ends): Promise<Plan> {
+  const { source, destination } = ends;
+  const { plan } = await planJob(job, source, destination);
+  refusePlan(plan);
+  const tables = plan.tables.map((table) => table.destination);
+  await openForWriting(source, destination, { job: job.job, tables, sources: await knownSources(deps) });
+  await migrate(destination);
+  if (!job.destination.createSchema) return plan;
+  const copy = await copySchema({
+    sourceUrl: ends.sourceUrl,
+    destinationUrl: ends.destinationUrl,
+    tables: plan.tables.map((table) => table.source),
+    renames: job.destination.schemas,
+    applicationName: destination.applicationName,
+    signal: Context.current().cancellationSignal,
+  });
+  if (!copy.created) return plan;
+  const { plan: real } = await planJob(job, source, destination);
+  refusePlan(real);
+  return { ...real, findings: [...real.findings, ...copy.findings] };
+}
+
+async function isRecorded(destination: Session, run: string): Promise<boolean> {
+  return (await ledgerVersion(destination)) > 0 && (await findRun(destination, run)) !== undefined;
 }
 
 function prepared({ plan }: Pins): PreparedRun {

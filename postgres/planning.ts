@@ -1,6 +1,6 @@
 import type { Job } from '../job/types.js';
 import { buildPlan } from '../plan/build.js';
-import type { Catalog } from '../plan/catalog.js';
+import { type Catalog, tableText } from '../plan/catalog.js';
 import { planExpressions } from '../plan/expressions.js';
 import type { Plan } from '../plan/plan.js';
 import { readCatalog } from './catalog/read.js';
@@ -27,7 +27,8 @@ export async function planJob(
   destination: Session,
   acceptDomains = false,
 ): Promise<Planned> {
-  const [from, to] = await Promise.all([readCatalog(source), readCatalog(destination)]);
+  const [from, there] = await Promise.all([readCatalog(source), readCatalog(destination)]);
+  const to = job.destination.createSchema ? withCreated(from, there) : there;
   const remembered = await readDomains(destination, job.job);
   const input = { job, source: from, destination: to, remembered, acceptDomains };
   const plan = buildPlan(input);
@@ -36,5 +37,19 @@ export async function planJob(
     plan: expressionProblems.length > 0 ? buildPlan({ ...input, expressionProblems }) : plan,
     source: from,
     destination: to,
+  };
+}
+
+/** What the destination will be once `createSchema` has made the tables that it lacks. */
+function withCreated(source: Catalog, destination: Catalog): Catalog {
+  const known = new Set(destination.tables.map(tableText));
+  const sequences = new Set(destination.sequences.map(tableText));
+  return {
+    ...destination,
+    tables: [...destination.tables, ...source.tables.filter((table) => !known.has(tableText(table)))],
+    sequences: [
+      ...destination.sequences,
+      ...source.sequences.filter((sequence) => !sequences.has(tableText(sequence))),
+    ],
   };
 }
