@@ -1,4 +1,5 @@
 import { LetheError } from '../errors/errors.js';
+import { canonicalColumn } from './canonical.js';
 import { canonicalPrf, type JobKeys, partPrf } from './keys.js';
 import { getTransformer } from './registry.js';
 import type {
@@ -93,7 +94,7 @@ export function compileColumn(
   const options = transformer.options.parse(spec.options);
   const accepted = transformer.accepts(type, options);
   if (accepted !== true)
-    throw new LetheError('PlanRefused', `${spec.name} cannot take a ${type.name}: ${accepted}`);
+    throw new LetheError('PlanRefused', `${spec.name} cannot take ${type.name}: ${accepted}`);
   return transformer.compile({
     options,
     type,
@@ -251,17 +252,25 @@ function runTarget(
     throw new LetheError('Internal', `Rule ${target.rule} gave ${out.length} values for ${values.length}.`);
   }
   let decided = 0;
-  let equal = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value === null) continue;
-    decided++;
-    if (value === out[i] && tells(value, column.type)) equal++;
-  }
+  for (let i = 0; i < values.length; i++) if (values[i] !== null) decided++;
   outcome.rules[target.rule] = (outcome.rules[target.rule] ?? 0) + decided;
-  if (!target.mayEqualInput && equal > 0)
-    outcome.equal[column.name] = (outcome.equal[column.name] ?? 0) + equal;
+  if (!target.mayEqualInput) {
+    const equal = countEqual(values, out, column.type);
+    if (equal > 0) outcome.equal[column.name] = (outcome.equal[column.name] ?? 0) + equal;
+  }
   return out;
+}
+
+/** Rows whose value came out as it was, as the column compares values. */
+function countEqual(values: Column, out: Column, type: ColumnType): number {
+  const before = canonicalColumn(values, type.equality);
+  const after = canonicalColumn(out, type.equality);
+  let equal = 0;
+  for (let i = 0; i < before.length; i++) {
+    const value = before[i]!;
+    if (value !== null && value === after[i] && tells(value, type)) equal++;
+  }
+  return equal;
 }
 
 /** An empty text and the number 0 stand for "nothing" and stay what they are. */

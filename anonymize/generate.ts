@@ -45,9 +45,11 @@ export class Draw {
   /** `2 · pairs` letters and digits made of 10 · pairs bits: the first nine pairs from words 1 to 3. At most 12 pairs. */
   tag(pairs: number): string {
     let text = '';
-    for (let pair = 0; pair < pairs; pair++) {
-      const word = pair < 9 ? 1 + Math.floor(pair / 3) : 0;
-      text += PAIRS[((this.word(word) >>> ((pair % 3) * 10)) + this.step) & 1023]!;
+    for (let pair = 0, word = 1; pair < pairs; word = (word + 1) & 3) {
+      let bits = this.word(word);
+      for (const end = Math.min(pair + 3, pairs); pair < end; pair++, bits >>>= 10) {
+        text += PAIRS[(bits + this.step) & 1023]!;
+      }
     }
     return text;
   }

@@ -23,6 +23,11 @@ export function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >>> 2);
 }
 
+/** The same memory as bytes. */
+export function bytesOf(view: Uint32Array): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
 /** Reverses the bytes of a 32-bit word: AES blocks are big-endian, the machine is little-endian. */
 export function swap(word: number): number {
   return ((word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>> 0;

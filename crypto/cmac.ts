@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto';
-import { aes, BLOCK, type BlockCipher } from './aes.js';
+import { aes, BLOCK, type BlockCipher, bytesOf, words } from './aes.js';
 
 /** Messages one after the other: message i is `bytes[offsets[i] .. offsets[i + 1])`. */
 export interface Packed {
@@ -10,6 +10,8 @@ export interface Packed {
 
 /** Messages longer than this go one by one through CBC: a layer for few values costs more than it saves. */
 const LAYERED = 256;
+/** 32-bit words of a block. */
+const WORDS = BLOCK / 4;
 
 /**
  * AES-CMAC (NIST SP 800-38B, RFC 4493) over a whole column: block j of every message is encrypted in one call, so the
@@ -18,21 +20,22 @@ const LAYERED = 256;
 export class Cmac {
   private readonly encrypt: BlockCipher;
   /** Sub-keys for a last block that is whole, and for one that is padded. */
-  private readonly k1: Uint8Array;
-  private readonly k2: Uint8Array;
+  private readonly k1: Uint32Array;
+  private readonly k2: Uint32Array;
 
   /** @param key 16, 24 or 32 bytes. */
   constructor(private readonly key: Uint8Array) {
     this.encrypt = aes(key);
-    this.k1 = double(this.encrypt(new Uint8Array(BLOCK)));
-    this.k2 = double(this.k1);
+    const first = double(this.encrypt(new Uint8Array(BLOCK)));
+    this.k1 = words(first);
+    this.k2 = words(double(first));
   }
 
   /** The 16-byte tags of all messages, packed. */
   tags(messages: Packed): Uint8Array {
     const { offsets } = messages;
     const count = offsets.length - 1;
-    const blocks = new Uint8Array(count * BLOCK);
+    const blocks = new Uint32Array(count * WORDS);
     const active: number[] = [];
     const long: number[] = [];
     for (let i = 0; i < count; i++) {
@@ -43,28 +46,26 @@ export class Cmac {
         if (length > BLOCK) active.push(i);
       }
     }
-    const state = this.encrypt(blocks);
-    this.layers(messages, active, state);
+    const tags = this.encrypt(bytesOf(blocks));
+    this.layers(messages, active, words(tags));
     for (const i of long)
-      state.set(this.chained(messages.bytes.subarray(offsets[i]!, offsets[i + 1]!)), i * BLOCK);
-    return state;
+      tags.set(this.chained(messages.bytes.subarray(offsets[i]!, offsets[i + 1]!)), i * BLOCK);
+    return tags;
   }
 
   /** Blocks 1, 2, … of the messages that have them; `state` holds the chaining values and, at the end, the tags. */
-  private layers(messages: Packed, messagesLeft: number[], state: Uint8Array): void {
+  private layers(messages: Packed, longer: number[], state: Uint32Array): void {
     const { offsets } = messages;
-    let active = messagesLeft;
+    let active = longer;
     for (let layer = 1; active.length > 0; layer++) {
-      const blocks = new Uint8Array(active.length * BLOCK);
+      const blocks = new Uint32Array(active.length * WORDS);
       for (let k = 0; k < active.length; k++) {
-        const from = active[k]! * BLOCK;
-        for (let b = 0; b < BLOCK; b++) blocks[k * BLOCK + b] = state[from + b]!;
+        for (let w = 0; w < WORDS; w++) blocks[k * WORDS + w] = state[active[k]! * WORDS + w]!;
         this.absorb(messages, active[k]!, layer, blocks, k);
       }
-      const out = this.encrypt(blocks);
+      const out = words(this.encrypt(bytesOf(blocks)));
       for (let k = 0; k < active.length; k++) {
-        const to = active[k]! * BLOCK;
-        for (let b = 0; b < BLOCK; b++) state[to + b] = out[k * BLOCK + b]!;
+        for (let w = 0; w < WORDS; w++) state[active[k]! * WORDS + w] = out[k * WORDS + w]!;
       }
       const end = (layer + 1) * BLOCK;
       active = active.filter((i) => offsets[i + 1]! - offsets[i]! > end);
@@ -76,18 +77,25 @@ export class Cmac {
     { bytes, offsets }: Packed,
     i: number,
     layer: number,
-    blocks: Uint8Array,
+    blocks: Uint32Array,
     slot: number,
   ): void {
-    const from = offsets[i]! + layer * BLOCK;
+    let from = offsets[i]! + layer * BLOCK;
     const left = offsets[i + 1]! - from;
-    const to = slot * BLOCK;
-    const length = Math.min(left, BLOCK);
-    for (let b = 0; b < length; b++) blocks[to + b]! ^= bytes[from + b]!;
+    const to = slot * WORDS;
+    const whole = left < BLOCK ? left >>> 2 : WORDS;
+    for (let w = 0; w < whole; w++, from += 4) {
+      blocks[to + w]! ^=
+        bytes[from]! | (bytes[from + 1]! << 8) | (bytes[from + 2]! << 16) | (bytes[from + 3]! << 24);
+    }
     if (left > BLOCK) return;
-    if (left < BLOCK) blocks[to + left]! ^= 0x80;
     const mask = left === BLOCK ? this.k1 : this.k2;
-    for (let b = 0; b < BLOCK; b++) blocks[to + b]! ^= mask[b]!;
+    if (left < BLOCK) {
+      let last = 0x80;
+      for (let b = left & 3; b > 0; b--) last = (last << 8) | bytes[from + b - 1]!;
+      blocks[to + whole]! ^= last;
+    }
+    for (let w = 0; w < WORDS; w++) blocks[to + w]! ^= mask[w]!;
   }
 
   private chained(message: Uint8Array): Uint8Array {
@@ -97,9 +105,9 @@ export class Cmac {
       this.key,
       new Uint8Array(BLOCK),
     ).setAutoPadding(false);
-    const last = new Uint8Array(cbc.update(message.subarray(0, head)).subarray(-BLOCK));
+    const last = words(new Uint8Array(cbc.update(message.subarray(0, head)).subarray(-BLOCK)));
     this.absorb({ bytes: message, offsets: Uint32Array.of(0, message.length) }, 0, head / BLOCK, last, 0);
-    return this.encrypt(last);
+    return this.encrypt(bytesOf(last));
   }
 }
 
@@ -111,33 +119,22 @@ function double(block: Uint8Array): Uint8Array {
   return out;
 }
 
-/** UTF-16 units up to which a text is written here: nearly everything is short ASCII, a call into C++ costs more. */
-const SHORT = 64;
+/** UTF-16 units that are joined at once: far below the longest text that the engine can hold. */
+const JOINED = 2 ** 26;
 
 /** Packs a column as UTF-8; null takes no bytes. */
 export function packText(values: readonly (string | null)[]): Packed {
-  let room = 0;
-  for (const value of values) {
-    if (value !== null) room += value.length > SHORT ? Buffer.byteLength(value) : value.length * 3;
-  }
-  const bytes = Buffer.allocUnsafe(room);
   const offsets = new Uint32Array(values.length + 1);
-  let at = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value !== null) at += write(bytes, at, value);
-    offsets[i + 1] = at;
-  }
-  return { bytes, offsets };
+  for (let i = 0; i < values.length; i++) offsets[i + 1] = offsets[i]! + (values[i]?.length ?? 0);
+  const units = offsets[values.length]!;
+  // One call into C++ for all. ASCII has a byte for each unit; anything else is measured value by value.
+  const bytes = units > JOINED ? undefined : Buffer.from(values.join(''));
+  return bytes?.length === units ? { bytes, offsets } : packWide(values, offsets);
 }
 
-function write(bytes: Buffer, at: number, value: string): number {
-  const length = value.length;
-  if (length > SHORT) return bytes.write(value, at, 'utf8');
-  for (let c = 0; c < length; c++) {
-    const code = value.charCodeAt(c);
-    if (code > 0x7f) return bytes.write(value, at, 'utf8');
-    bytes[at + c] = code;
-  }
-  return length;
+function packWide(values: readonly (string | null)[], offsets: Uint32Array): Packed {
+  for (let i = 0; i < values.length; i++) offsets[i + 1] = offsets[i]! + Buffer.byteLength(values[i] ?? '');
+  const bytes = Buffer.allocUnsafe(offsets[values.length]!);
+  for (let i = 0; i < values.length; i++) bytes.write(values[i] ?? '', offsets[i]!);
+  return { bytes, offsets };
 }

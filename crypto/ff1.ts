@@ -1,4 +1,4 @@
-import { aes, BLOCK, type BlockCipher, swap, words } from './aes.js';
+import { aes, BLOCK, type BlockCipher, bytesOf, swap, words } from './aes.js';
 
 const ROUNDS = 10;
 /** Up to this modulus a Horner step by 16 bits stays below 2^53. */
@@ -244,10 +244,6 @@ function prefixed(prefix: Uint32Array, count: number): Uint32Array {
   const blocks = new Uint32Array(count * 4);
   for (let i = 0; i < blocks.length; i++) blocks[i] = prefix[i & 3]!;
   return blocks;
-}
-
-function bytesOf(view: Uint32Array): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
 function numerals(

@@ -63,12 +63,13 @@ function chooseDomain(
 ): (draw: Draw, value: string) => string {
   const least = (domain: string): number =>
     unique && !keepLength ? wideLength(domain) : 2 + characters(domain);
+  const usual = least(DOMAINS[0]!);
   return (draw, value) => {
     const kept = keepDomain ? value.slice(value.lastIndexOf('@') + 1) : '';
     if (kept && kept.length < value.length - 1 && DOMAIN.test(kept) && fits(type, least(kept))) return kept;
     const made = DOMAINS[draw.word(2) & 3]!;
     const room = keepLength ? characters(value) : (type.maxLength ?? Number.POSITIVE_INFINITY);
-    return least(made) <= room ? made : SHORT_DOMAIN;
+    return usual <= room ? made : SHORT_DOMAIN;
   };
 }
 
@@ -80,7 +81,8 @@ function localPart(
   const words = wordMaker(list, '.');
   const [make, length] = unique ? [words.wide, words.wideLength] : [words.short, words.shortLength];
   return (draw, value, domain) => {
-    const room = (type.maxLength ?? Number.POSITIVE_INFINITY) - characters(domain) - 1;
+    const room =
+      type.maxLength === undefined ? Number.POSITIVE_INFINITY : type.maxLength - characters(domain) - 1;
     if (keepLength) {
       const wanted = Math.max(1, Math.min(room, characters(value) - characters(domain) - 1));
       const tag = draw.tag(12);

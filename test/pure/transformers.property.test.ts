@@ -215,6 +215,11 @@ function run(one: Case, values: Column, key = KEY, rows?: Column): Run {
 
 const runs = { numRuns: 15 };
 
+/** A promise that only some transformers make. */
+function when(promised: boolean, name: string, test: () => void): void {
+  if (promised) it(name, test);
+}
+
 describe.each(CASES.map((one) => [one.label, one] as const))('%s', (_, one) => {
   const { transformer, spec, type } = one;
   const proof = transformer.proof(type, spec.options);
@@ -275,7 +280,7 @@ describe.each(CASES.map((one) => [one.label, one] as const))('%s', (_, one) => {
     );
   });
 
-  it.runIf(proof.total)('gives equal values equal outputs, however they are written', () => {
+  when(proof.total, 'gives equal values equal outputs, however they are written', () => {
     const canonical = canonicalizer(type.equality);
     const spell = (value: string): string => {
       if (type.equality === 'caseless')
@@ -297,7 +302,7 @@ describe.each(CASES.map((one) => [one.label, one] as const))('%s', (_, one) => {
     );
   });
 
-  it.runIf(proof.unique !== 'no')('gives different values different outputs', () => {
+  when(proof.unique !== 'no', 'gives different values different outputs', () => {
     const canonical = canonicalizer(type.equality);
     fc.assert(
       fc.property(values(one), (input) => {
@@ -327,14 +332,12 @@ describe.each(transformers.map((transformer) => [transformer.name, transformer] 
       expect(CASES.some((one) => one.transformer === transformer)).toBe(true);
     });
 
-    it.runIf(
-      CASES.some(
-        (one) =>
-          one.transformer === transformer && !one.transformer.proof(one.type, one.spec.options).mayEqualInput,
-      ),
-    )('gives other outputs under another key', () => {
-      for (const one of CASES.filter((candidate) => candidate.transformer === transformer)) {
-        if (transformer.proof(one.type, one.spec.options).mayEqualInput) continue;
+    const keyed = CASES.filter(
+      (one) =>
+        one.transformer === transformer && !transformer.proof(one.type, one.spec.options).mayEqualInput,
+    );
+    when(keyed.length > 0, 'gives other outputs under another key', () => {
+      for (const one of keyed) {
         const input = fc.sample(values(one), { numRuns: 40, seed: 7 }).flat();
         const first = run(one, input);
         const second = run(one, input, OTHER_KEY);
