@@ -33,7 +33,7 @@ export const uuid = defineTransformer({
 });
 
 /** A UUID as text, from 32 hex digits at an index. */
-export function dashed(hex: string, at: number): string {
+function dashed(hex: string, at: number): string {
   const part = (from: number, to: number): string => hex.slice(at + from, at + to);
   return `${part(0, 8)}-${part(8, 12)}-${part(12, 16)}-${part(16, 20)}-${part(20, 32)}`;
 }
