@@ -43,12 +43,17 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
     return await withSession(session('destination', destinationUrl!), async (destination) =>
       withSession(session('source', sourceUrl!), async (source) => {
         if (await isRecorded(destination, ref.run)) return prepared(await readPins(destination, ref.run));
-        const plan = await planAndOpen(deps, job, {
-          source,
-          destination,
-          sourceUrl: sourceUrl!,
-          destinationUrl: destinationUrl!,
-        });
+        const plan = await planAndOpen(
+          deps,
+          job,
+          {
+            source,
+            destination,
+            sourceUrl: sourceUrl!,
+            destinationUrl: destinationUrl!,
+          },
+          input.acceptDomains,
+        );
         const pins: Pins = {
           keyCheck: keys.check,
           plan,
@@ -81,9 +86,14 @@ interface Ends {
 }
 
 /** The plan, refused or let through before anything is written; then the destination's claim, schema and ledger. */
-async function planAndOpen(deps: Dependencies, job: Job, ends: Ends): Promise<Plan> {
+async function planAndOpen(
+  deps: Dependencies,
+  job: Job,
+  ends: Ends,
+  acceptDomains: boolean | undefined,
+): Promise<Plan> {
   const { source, destination } = ends;
-  const { plan } = await planJob(job, source, destination);
+  const { plan } = await planJob(job, source, destination, acceptDomains);
   refusePlan(plan);
   const tables = plan.tables.map((table) => table.destination);
   await openForWriting(source, destination, { job: job.job, tables, sources: await knownSources(deps) });
@@ -98,7 +108,7 @@ async function planAndOpen(deps: Dependencies, job: Job, ends: Ends): Promise<Pl
     signal: Context.current().cancellationSignal,
   });
   if (!copy.created) return plan;
-  const { plan: real } = await planJob(job, source, destination);
+  const { plan: real } = await planJob(job, source, destination, acceptDomains);
   refusePlan(real);
   return { ...real, findings: [...real.findings, ...copy.findings] };
 }

@@ -13,6 +13,8 @@ export interface SyncJobInput {
   file?: { name: string; text: string };
   /** Name of an overlay under `environments:`, as `--env`. */
   env?: string;
+  /** Accepts that columns come out differently than in earlier runs of the job, as `--accept-domains`. */
+  acceptDomains?: boolean;
 }
 
 export interface ResolvedRun {

@@ -8,7 +8,7 @@ import { type PreviewRow, previewRows } from '../postgres/preview.js';
 import { withSession } from '../postgres/session.js';
 
 /** Plans a job as a run would, over read-only sessions. */
-export async function planOf(job: Job): ReturnType<typeof planJob> {
+export async function planOf(job: Job, acceptDomains = false): ReturnType<typeof planJob> {
   const [sourceUrl, destinationUrl] = await Promise.all(
     [job.source.url, job.destination.url].map(resolveReference),
   );
@@ -16,7 +16,9 @@ export async function planOf(job: Job): ReturnType<typeof planJob> {
   const session = (role: 'source' | 'destination', url: string) =>
     ({ url, role, applicationName: 'lethe:plan', readOnly: true, encoding: job.source.encoding }) as const;
   return withSession(session('source', sourceUrl), (source) =>
-    withSession(session('destination', destinationUrl), (destination) => planJob(job, source, destination)),
+    withSession(session('destination', destinationUrl), (destination) =>
+      planJob(job, source, destination, acceptDomains),
+    ),
   );
 }
 

@@ -5,6 +5,7 @@ import { addApply } from './commands/apply.js';
 import { addCancel } from './commands/cancel.js';
 import { addClaim } from './commands/claim.js';
 import { addDev } from './commands/dev.js';
+import { addDoctor } from './commands/doctor.js';
 import { addExplain } from './commands/explain.js';
 import { addGrants } from './commands/grants.js';
 import { addInit } from './commands/init.js';
@@ -31,6 +32,7 @@ const ADDERS = [
   addCancel,
   addExplain,
   addApply,
+  addDoctor,
 ];
 
 /** The whole command line. Each subcommand is a file of `commands/`. */

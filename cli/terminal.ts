@@ -46,8 +46,12 @@ export interface TableColumn {
   readonly width?: number;
 }
 
-/** Aligned columns under a header line, without boxes; two blanks between them. */
-export function table(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): string {
+/** Aligned columns under a header line, without boxes; two blanks between them. `breakWords` shows long words whole. */
+export function table(
+  columns: readonly TableColumn[],
+  rows: readonly (readonly string[])[],
+  options: { breakWords?: boolean } = {},
+): string {
   const wide = columns.map(({ head, width }, i) => {
     const longest = Math.max(head.length, ...rows.map((row) => visible(row[i] ?? '')));
     return width === undefined ? longest : Math.min(width, longest);
@@ -59,7 +63,7 @@ export function table(columns: readonly TableColumn[], rows: readonly (readonly 
     colWidths: wide.map((width) => width + 2),
     colAligns: columns.map(({ right }) => (right ? 'right' : 'left')),
     wordWrap: true,
-    wrapOnWordBoundary: true,
+    wrapOnWordBoundary: !options.breakWords,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     chars: Object.fromEntries(BORDERS.map((name) => [name, ''])),
   });

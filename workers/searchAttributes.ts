@@ -29,7 +29,8 @@ export async function registerSearchAttributes(client: Client, namespace: string
   }
 }
 
-async function missingAttributes(client: Client, namespace: string): Promise<string[]> {
+/** Search attributes of runs that the namespace does not know. */
+export async function missingAttributes(client: Client, namespace: string): Promise<string[]> {
   const { customAttributes } = await client.connection.operatorService.listSearchAttributes({ namespace });
   return SEARCH_ATTRIBUTES.map(({ name }) => name).filter((name) => !(name in (customAttributes ?? {})));
 }

@@ -14,12 +14,14 @@ export function checkInput(input: unknown): SyncJobWorkflowInput {
   }
   const given = input as Record<string, unknown>;
   const mistakes = Object.keys(given)
-    .filter((key) => !['job', 'file', 'env', 'carried', 'historyLimit'].includes(key))
+    .filter((key) => !['job', 'file', 'env', 'acceptDomains', 'carried', 'historyLimit'].includes(key))
     .map((key) => `unknown field "${key}"`);
   for (const key of ['job', 'env']) {
     if (given[key] !== undefined && typeof given[key] !== 'string')
       mistakes.push(`"${key}" must be a string`);
   }
+  if (given.acceptDomains !== undefined && typeof given.acceptDomains !== 'boolean')
+    mistakes.push('"acceptDomains" must be true or false');
   if (given.file !== undefined && !isFile(given.file))
     mistakes.push('"file" must be {"name": string, "text": string}');
   if (given.job !== undefined && given.file !== undefined) mistakes.push('give "job" or "file", not both');

@@ -11,6 +11,7 @@ import { duration, paint, say, sayJson, tell } from '../terminal.js';
 
 interface SyncOptions {
   readonly env?: string;
+  readonly acceptDomains?: boolean;
   readonly detach?: boolean;
   readonly json?: boolean;
   readonly worker?: boolean;
@@ -25,6 +26,7 @@ export function addSync(program: Command): void {
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('-d, --detach', 'start the run and leave it to the workers of the cluster')
     .option('-w, --worker', 'run a worker in this process, also on a cluster')
+    .option('--accept-domains', 'accept that columns come out differently than in earlier runs')
     .option('--task-queue <name>', "the workers' task queue", 'lethe')
     .option('--json', 'print the outcome as JSON, progress on stderr')
     .addHelpText(
@@ -52,7 +54,12 @@ async function run(argument: string, options: SyncOptions): Promise<void> {
 async function start(session: TemporalSession, loaded: LoadedJob, options: SyncOptions) {
   const { startSync } = await import('../../workers/runs.js');
   const file = await jobText(loaded);
-  return startSync(session.cluster.client, loaded.job.job, { file, env: options.env }, options.taskQueue);
+  return startSync(
+    session.cluster.client,
+    loaded.job.job,
+    { file, env: options.env, acceptDomains: options.acceptDomains },
+    options.taskQueue,
+  );
 }
 
 async function detach(session: TemporalSession, loaded: LoadedJob, options: SyncOptions): Promise<void> {

@@ -17,6 +17,7 @@ export function previewText(plan: TablePlan, rows: readonly PreviewRow[]): strin
         { head: 'rule' },
       ],
       shown.map((value) => [value.column, cell(value.before), afterCell(value), ruleText(value, plan)]),
+      { breakWords: true },
     );
   });
   return `${paint.bold(tableText(plan.source))}\n${blocks.join('\n\n')}`;
@@ -40,7 +41,7 @@ function ruleText(value: PreviewValue, plan: TablePlan): string {
 }
 
 /** Longest value shown in full. */
-const LONGEST = 120;
+const LONGEST = 200;
 
 function cell(text: string | null): string {
   if (text === null) return 'NULL';
