@@ -54,9 +54,7 @@ export class Emptying {
   }
 
   async emptyIncomplete(): Promise<void> {
-    for (const load of this.loads.values()) {
-      if (!load.complete) await this.empty(load);
-    }
+    await this.empty([...this.loads.values()].filter((load) => !load.complete));
   }
 
   /** Until no key of an own table is violated any more: each round may take the parents of the next one's rows away. */
@@ -67,28 +65,26 @@ export class Emptying {
       for (const { schema, table, facts } of rows) {
         const key = facts.foreignKey;
         const name = { schema, name: table };
-        if (!key || !this.loads.has(quoteTable(name)) || this.done.has(quoteTable(name))) continue;
+        if (!key || !this.mayEmpty(name)) continue;
         if (!(await parentsThere(this.session, key)) || !(await hasOrphans(this.session, key))) continue;
-        changed = (await this.empty(name)) || changed;
+        changed = (await this.empty([name])) || changed;
       }
     }
   }
 
   /**
-   * Empties a table that was loaded by these runs, with those that still reference it. False when it is not theirs, was
-   * emptied already, or is referenced by a table that is not theirs.
+   * Empties tables that these runs loaded, each with those that still reference it. Left alone are tables that are not
+   * theirs, that were emptied already, or that a table which is not theirs references. False when nothing was emptied.
    */
-  async empty(table: TableName): Promise<boolean> {
-    if (!this.loads.has(quoteTable(table)) || this.done.has(quoteTable(table))) return false;
+  async empty(tables: readonly TableName[]): Promise<boolean> {
+    const wanted = tables.filter((table) => this.mayEmpty(table));
+    if (wanted.length === 0) return false;
     return withTransaction(this.session, async () => {
-      const all = await this.withReferencing(table);
-      if (!all) return false;
-      await this.fence(
-        this.session,
-        all.map(({ name }) => name),
-      );
-      await execute(this.session, `TRUNCATE ${all.map(({ sql }) => sql).join(', ')}`);
-      for (const { name } of all) {
+      const all = await this.withReferencing(wanted);
+      if (all.size === 0) return false;
+      await this.fence(this.session, [...all.values()]);
+      await execute(this.session, `TRUNCATE ${[...all.keys()].join(', ')}`);
+      for (const name of all.values()) {
         if (!this.done.has(quoteTable(name))) this.emptied.push(tableText(name));
         this.done.add(quoteTable(name));
       }
@@ -96,27 +92,34 @@ export class Emptying {
     });
   }
 
-  /** The table and, transitively, those with a foreign key to it in force; undefined when one is not theirs. */
-  private async withReferencing(table: TableName): Promise<{ name: TableName; sql: string }[] | undefined> {
+  private mayEmpty(table: TableName): boolean {
+    return this.loads.has(quoteTable(table)) && !this.done.has(quoteTable(table));
+  }
+
+  /** The tables and, transitively, those with a foreign key to them in force: by what TRUNCATE calls them. */
+  private async withReferencing(tables: readonly TableName[]): Promise<Map<string, TableName>> {
     const rows = await query(
       this.session,
       `WITH RECURSIVE reach AS (
-         SELECT to_regclass(format('%I.%I', $1::text, $2::text))::oid AS oid
+         SELECT w.n, to_regclass(format('%I.%I', w.schema, w.name))::oid AS oid
+           FROM jsonb_to_recordset($1::jsonb) AS w(n integer, schema text, name text)
          UNION
-         SELECT k.conrelid FROM reach r
+         SELECT r.n, k.conrelid FROM reach r
            JOIN pg_catalog.pg_constraint k ON k.confrelid = r.oid AND k.contype = 'f' AND k.conparentid = 0
        )
-       SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind
+       SELECT r.n, n.nspname AS schema, c.relname AS name, c.relkind AS kind
          FROM reach r
          JOIN pg_catalog.pg_class c ON c.oid = r.oid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`,
-      [table.schema, table.name],
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        ORDER BY r.n`,
+      [JSON.stringify(tables.map(({ schema, name }, n) => ({ n, schema, name })))],
     );
     const found = rows.map((row) => {
-      const name = { schema: String(row.schema), name: String(row.name) };
-      return { name, sql: `${row.kind === 'p' ? '' : 'ONLY '}${quoteTable(name)}` };
+      const name = { schema: row.schema!, name: row.name! };
+      return { n: row.n, name, sql: `${row.kind === 'p' ? '' : 'ONLY '}${quoteTable(name)}` };
     });
-    return found.every(({ name }) => this.loads.has(quoteTable(name))) ? found : undefined;
+    const foreign = new Set(found.filter(({ name }) => !this.loads.has(quoteTable(name))).map(({ n }) => n));
+    return new Map(found.filter(({ n }) => !foreign.has(n)).map(({ sql, name }) => [sql, name]));
   }
 }
 

@@ -192,7 +192,7 @@ export async function handOver(
 
 /** Rows are in the way: they go, if they are ours. False when the thing had to stay owed. */
 async function forceBack(session: Session, fence: Fence, row: TakenRow, tables: Emptying): Promise<boolean> {
-  if (row.state === 'open' && (await tables.empty({ schema: row.schema, name: row.table }))) {
+  if (row.state === 'open' && (await tables.empty([{ schema: row.schema, name: row.table }]))) {
     await restoreRows(session, fence, [row]);
     return true;
   }
