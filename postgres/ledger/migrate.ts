@@ -26,7 +26,7 @@ export async function migrate(session: Session): Promise<void> {
     }
     for (const { version, sql } of migrations) {
       if (version <= current) continue;
-      await withTransaction(session, {}, async () => {
+      await withTransaction(session, async () => {
         if (version === 1) await createSchema(session);
         await query(session, sql);
         await query(session, 'INSERT INTO lethe.migration (version) VALUES ($1)', [version]);
