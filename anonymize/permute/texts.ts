@@ -38,7 +38,7 @@ export function permuteTexts(
   for (const { letters, digits, rows } of forms.values()) {
     const size = 26n ** BigInt(letters) * 10n ** BigInt(digits);
     if (size < LEAST && !allowSmall) {
-      const reason = `fewer than a million texts look like this (${letters} letters, ${digits} digits); permute: { allowSmall: true } takes them`;
+      const reason = `few texts have ${letters} letters and ${digits} digits: they can be guessed, unless allowSmall: true`;
       for (const row of rows) chunk.fail(row, reason);
     } else if (letters === 0 && digits > 1) {
       permuteDigits(ff1, digits, rows, values, out);
@@ -127,7 +127,7 @@ function rank(value: string): bigint {
 }
 
 function spell(value: string, number: bigint): string {
-  const codes = Array.from({ length: value.length }, (_, at) => value.charCodeAt(at));
+  const codes = Uint16Array.from({ length: value.length }, (_, at) => value.charCodeAt(at));
   let rest = number;
   for (let at = codes.length - 1; at >= 0; at--) {
     const code = codes[at]!;
@@ -136,7 +136,7 @@ function spell(value: string, number: bigint): string {
     codes[at] = origin(code) + Number(rest % BigInt(base));
     rest /= BigInt(base);
   }
-  return String.fromCharCode(...codes);
+  return Buffer.from(codes.buffer).toString('utf16le');
 }
 
 /** Permutes numbers below `size`: FF1 over just enough bits, again and again until the result is below. */
