@@ -70,7 +70,8 @@ async function showValues(job: Job, plan: Plan, limit: number): Promise<void> {
 /** The names that the keys of shared columns depend on, so that a changed schema cannot change them unseen. */
 async function writeNames(file: string, plan: Plan): Promise<void> {
   if (!/\.ya?ml$/.test(file)) throw new LetheError('JobInvalid', '--write changes YAML job files only.');
-  const shared = plan.domains.filter(({ members }) => members.length > 1);
+  const keyed = ({ transformer: { name } }: Plan['domains'][number]) => name !== 'keep' && name !== 'null';
+  const shared = plan.domains.filter((domain) => domain.members.length > 1 && keyed(domain));
   const domains = shared.map(({ name, members, type, proof }) => ({
     name,
     members,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cronMistake } from '../../job/cron.js';
+import { writeDomains } from '../../job/domains.js';
 import { durationSeconds } from '../../job/duration.js';
 import { findJob, listJobs } from '../../job/folder.js';
 import { compileGlob, globMistake, tableFilter } from '../../job/globs.js';
@@ -111,5 +112,28 @@ describe('a job folder', () => {
     });
     writeFileSync(join(folder, 'c.yaml'), text('crm-staging'));
     await expect(findJob(folder, 'crm-staging')).rejects.toThrow(/Two files .*a\.yaml and .*c\.yaml/);
+  });
+});
+
+describe('writing domains into a job file', () => {
+  const domains = [
+    { name: 'public.a.id', members: ['public.a.id', 'public.b.a_id'], range: 'int4, up to 9' },
+  ];
+
+  it('adds them at the end, and leaves every other byte alone', () => {
+    const text = 'job: x   # named\nrules: []\n';
+    expect(writeDomains(text, domains)).toBe(
+      `${text}domains:\n  public.a.id: [ public.a.id, public.b.a_id ] # int4, up to 9\n`,
+    );
+  });
+
+  it('writes the block anew where there is one, and keeps domains it does not know', () => {
+    const text =
+      'job: x   # named\ndomains:\n  mine: [ s.t.c ]\n  public.a.id: [ public.a.id ]\nrules: []  # last\n';
+    const written = writeDomains(text, domains);
+    expect(written).toBe(
+      'job: x   # named\ndomains:\n  mine: [ s.t.c ]\n  public.a.id: [ public.a.id, public.b.a_id ] # int4, up to 9\nrules: []  # last\n',
+    );
+    expect(writeDomains(written, domains)).toBe(written);
   });
 });
