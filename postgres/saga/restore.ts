@@ -164,8 +164,8 @@ export async function restore(
 }
 
 /**
- * A key between a table of this run and one that another open run is loading cannot be checked yet: the other one puts
- * it back. Returns the keys that are left.
+ * A key between a table of this run and one that another open run has not loaded whole, or has no indexes on yet,
+ * cannot be checked: the other one puts it back. Returns the keys that are left.
  */
 export async function handOver(
   session: Session,
@@ -174,9 +174,18 @@ export async function handOver(
 ): Promise<TakenRow[]> {
   const others = await query(
     session,
-    `SELECT e.schema_name, e.table_name, e.run FROM lethe.epoch e JOIN lethe.run r USING (run)
-      WHERE e.run <> $1 AND r.mode = 'replace' AND r.state IN ('planned', 'loading', 'settling')`,
-    [run],
+    `SELECT e.schema_name, e.table_name, e.run
+       FROM lethe.epoch e
+       JOIN lethe.run r ON r.run = e.run
+       CROSS JOIN LATERAL jsonb_to_recordset(r.pins -> 'plan' -> 'tables') AS t(id integer, destination jsonb)
+      WHERE e.run <> $1 AND r.mode = 'replace' AND r.state IN ('planned', 'loading', 'settling')
+        AND t.destination ->> 'schema' = e.schema_name AND t.destination ->> 'name' = e.table_name
+        AND (NOT coalesce((SELECT bool_and(p.done) FROM lethe.partition p
+                            WHERE p.run = r.run AND p.table_id = t.id), false)
+             OR EXISTS (SELECT 1 FROM lethe.ddl d
+                         WHERE d.run = r.run AND d.schema_name = e.schema_name AND d.table_name = e.table_name
+                           AND d.state = 'open' AND d.phase < $2::int))`,
+    [run, PHASE.foreignKey],
   );
   const owners = new Map(
     others.map((row) => [tableText({ schema: row.schema_name!, name: row.table_name! }), row.run!]),

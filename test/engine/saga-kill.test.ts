@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { takenRows } from '../../postgres/ledger/ddl.js';
-import { restoreRuns } from '../../postgres/saga/restore.js';
+import { restoreDebts, restoreRuns } from '../../postgres/saga/restore.js';
 import { type SagaPlan, takeAway } from '../../postgres/saga/take-away.js';
 import { query, type Session } from '../../postgres/session.js';
 import { settleReferences, settleTables } from '../../postgres/settle/settle.js';
@@ -184,5 +184,108 @@ onVersions('a saga that is killed', (version) => {
     expect(await countRows(session, 't')).toBe(1);
     const next = await beginRun(session, plan);
     expect((await inTransaction(session, () => takeAway(session, next, plan))).emptied).toEqual(['public.t']);
+  });
+
+  test('leaves a key owed, which the next run loads without, and puts back valid', async () => {
+    const { url } = await database();
+    const session = await connect(url);
+    await sql(
+      session,
+      'CREATE TABLE parent (id int PRIMARY KEY)',
+      'CREATE TABLE child (id int, parent int REFERENCES parent)',
+    );
+    const before = await catalogText(session);
+    const plan = await planOf(session, { rows: 1 });
+    const first = await beginRun(session, plan);
+    await inTransaction(session, () => takeAway(session, first, plan));
+    await sql(session, 'INSERT INTO child VALUES (1, 7)');
+    await expect(
+      settleReferences(session, { run: first, fence: unfenced }, plan.tables),
+    ).rejects.toMatchObject({ type: 'QuarantineLimit' });
+    expect((await takenRows(session)).map(({ state }) => state)).toEqual(['owed']);
+    // Restoring tries it again and removes nothing for it.
+    await markLoaded(
+      session,
+      first,
+      plan.tables.map(({ id }) => id),
+    );
+    expect(await restoreRuns(session, [first])).toMatchObject({
+      emptied: [],
+      owed: ['public.child.child_parent_fkey'],
+    });
+    expect(await countRows(session, 'child')).toBe(1);
+
+    const second = await beginRun(session, plan);
+    const taken = await inTransaction(session, () => takeAway(session, second, plan));
+    expect(taken).toMatchObject({ adopted: 1, taken: { 'foreign key': 1 } });
+    await settleReferences(session, { run: second, fence: unfenced }, plan.tables);
+    expect(await catalogText(session)).toEqual(before);
+    expect(await takenRows(session)).toEqual([]);
+  });
+
+  test('of other tables is cleared up by the next run, before an upsert that of its own tables too', async () => {
+    const { url } = await database();
+    const session = await connect(url);
+    await sql(
+      session,
+      'CREATE TABLE a (id int PRIMARY KEY)',
+      'CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a)',
+      'CREATE TABLE c (id int PRIMARY KEY, b int REFERENCES b)',
+    );
+    const before = await catalogText(session);
+    const all = await planOf(session);
+    const first = await beginRun(session, all);
+    await inTransaction(session, () => takeAway(session, first, all));
+    await sql(session, 'INSERT INTO c VALUES (1, 1)', `UPDATE lethe.run SET state = 'superseded'`);
+
+    const replace = await planOf(session, { only: ['a'] });
+    const second = await beginRun(session, replace);
+    await inTransaction(session, () => takeAway(session, second, replace));
+    const { restored, emptied } = await restoreDebts(session, unfenced, second, replace);
+    expect({ restored, emptied: [...emptied].sort() }).toEqual({
+      restored: 3,
+      emptied: ['public.b', 'public.c'],
+    });
+    // What is left concerns `a`.
+    expect((await takenRows(session)).map(({ object, run }) => [object, run])).toEqual([
+      ['a_pkey', second],
+      ['b_a_fkey', second],
+    ]);
+    await sql(session, 'INSERT INTO a VALUES (1)', `UPDATE lethe.run SET state = 'superseded'`);
+
+    const upsert = await planOf(session, { mode: 'upsert', only: ['a', 'b'] });
+    const third = await beginRun(session, upsert);
+    await inTransaction(session, () => takeAway(session, third, upsert));
+    expect((await restoreDebts(session, unfenced, third, upsert)).restored).toBe(2);
+    expect(await catalogText(session)).toEqual(before);
+    expect(await takenRows(session)).toEqual([]);
+  });
+
+  test('between two open runs: the key goes to the one that still loads', async () => {
+    const { url } = await database();
+    const session = await connect(url);
+    await sql(
+      session,
+      'CREATE TABLE a (id int PRIMARY KEY)',
+      'CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a)',
+      'INSERT INTO a VALUES (1)',
+    );
+    const before = await catalogText(session);
+    const [ofB, ofA] = [await planOf(session, { only: ['b'] }), await planOf(session, { only: ['a'] })];
+    const runB = await beginRun(session, ofB);
+    await inTransaction(session, () => takeAway(session, runB, ofB));
+    const runA = await beginRun(session, ofA);
+    await inTransaction(session, () => takeAway(session, runA, ofA));
+    await sql(session, 'INSERT INTO b VALUES (1, 1)');
+    const settle = async (run: string, plan: SagaPlan) => {
+      await settleTables(session, { run, fence: unfenced }, plan.tables);
+      await settleReferences(session, { run, fence: unfenced }, plan.tables);
+    };
+    await markLoaded(session, runB, [1]);
+    await settle(runB, ofB);
+    expect((await takenRows(session)).map(({ object }) => object)).toEqual(['a_pkey', 'b_a_fkey']);
+    await sql(session, 'INSERT INTO a VALUES (1)');
+    await settle(runA, ofA);
+    expect(await catalogText(session)).toEqual(before);
   });
 });

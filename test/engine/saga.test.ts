@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 import { takenRows } from '../../postgres/ledger/ddl.js';
 import { restoreRows } from '../../postgres/saga/put-back.js';
@@ -83,7 +84,96 @@ onVersions('what is taken away comes back', (version) => {
     for (const row of await takenRows(session)) await restoreRows(session, unfenced, [row]);
     expect(await catalogText(session, ['x'])).toEqual(before);
   });
+
+  test.runIf(version >= 18)('temporal, unenforced and unvalidated keys of PostgreSQL 18', async () => {
+    const session = await database();
+    await sql(session, ...TEMPORAL);
+    const before = await catalogText(session, ['x']);
+    const plan = await planOf(session, { schemas: ['x'] });
+    const run = await beginRun(session, plan);
+    const { taken } = await inTransaction(session, () => takeAway(session, run, plan));
+    expect(taken).toEqual({ 'foreign key': 3, constraint: 2 });
+    for (const row of await takenRows(session)) await restoreRows(session, unfenced, [row]);
+    expect(await catalogText(session, ['x'])).toEqual(before);
+  });
+
+  test('the tablespace of each index, whatever the session would choose', async () => {
+    const session = await database();
+    const space = `space_${randomBytes(4).toString('hex')}`;
+    await session.client.query('SET allow_in_place_tablespaces = on');
+    await session.client.query(`CREATE TABLESPACE ${space} LOCATION ''`);
+    try {
+      await sql(
+        session,
+        `CREATE TABLE a (id int CONSTRAINT a_key PRIMARY KEY USING INDEX TABLESPACE ${space}, v int)`,
+        'CREATE INDEX a_here ON a (v)',
+        `CREATE INDEX a_there ON a (id, v) TABLESPACE ${space}`,
+        `CREATE TABLE p (id int, PRIMARY KEY (id) USING INDEX TABLESPACE ${space}) PARTITION BY LIST (id)`,
+        'CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1)',
+      );
+      const before = await catalogText(session);
+      expect(before.filter((line) => line.includes(space))).toHaveLength(4);
+      const plan = await planOf(session);
+      const run = await beginRun(session, plan);
+      await inTransaction(session, () => takeAway(session, run, plan));
+      await session.client.query(`SET default_tablespace = ${space}`);
+      for (const row of await takenRows(session)) await restoreRows(session, unfenced, [row]);
+      await session.client.query('RESET default_tablespace');
+      expect(await catalogText(session)).toEqual(before);
+    } finally {
+      await sql(session, 'DROP TABLE a, p');
+      await session.client.query(`DROP TABLESPACE ${space}`);
+    }
+  });
+
+  test('what somebody made again by hand, or dropped with its table, is crossed off as it is', async () => {
+    const session = await database();
+    await sql(
+      session,
+      'CREATE TABLE a (id int PRIMARY KEY, v int)',
+      'CREATE INDEX a_v ON a (v)',
+      'CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a)',
+      'CREATE TABLE gone (id int PRIMARY KEY, a int REFERENCES a)',
+    );
+    const plan = await planOf(session);
+    const run = await beginRun(session, plan);
+    await inTransaction(session, () => takeAway(session, run, plan));
+    await sql(
+      session,
+      'CREATE INDEX a_v ON a (v DESC)',
+      'ALTER TABLE a ADD CONSTRAINT a_pkey PRIMARY KEY (id)',
+      'INSERT INTO b VALUES (1, 2)',
+      'ALTER TABLE b ADD CONSTRAINT b_a_fkey FOREIGN KEY (a) REFERENCES a NOT VALID',
+      'DROP TABLE gone',
+    );
+    // The key that came back NOT VALID is checked, which fails while the row is there.
+    const [key, ...others] = (await takenRows(session)).sort((one) => (one.object === 'b_a_fkey' ? -1 : 1));
+    await restoreRows(session, unfenced, others);
+    await expect(restoreRows(session, unfenced, [key!])).rejects.toMatchObject({
+      details: { code: '23503' },
+    });
+    await sql(session, 'DELETE FROM b');
+    await restoreRows(session, unfenced, [key!]);
+    expect(await takenRows(session)).toEqual([]);
+    const [valid] = await query(session, `SELECT convalidated FROM pg_constraint WHERE conname = 'b_a_fkey'`);
+    expect(valid?.convalidated).toBe('t');
+  });
 });
+
+const TEMPORAL = [
+  'CREATE SCHEMA x',
+  `CREATE TABLE x.room (kind int4range, during daterange,
+     CONSTRAINT room_once PRIMARY KEY (kind, during WITHOUT OVERLAPS) WITH (fillfactor = 75))`,
+  `CREATE TABLE x.booking (kind int4range, during daterange,
+     CONSTRAINT in_room FOREIGN KEY (kind, PERIOD during) REFERENCES x.room (kind, PERIOD during))`,
+  `INSERT INTO x.room VALUES ('[1,2)', '[2000-01-01,2001-01-01)')`,
+  `INSERT INTO x.booking VALUES ('[1,2)', '[2000-02-01,2000-03-01)')`,
+  'CREATE TABLE x.parent (id int PRIMARY KEY)',
+  'CREATE TABLE x.loose (id int, CONSTRAINT not_enforced FOREIGN KEY (id) REFERENCES x.parent NOT ENFORCED)',
+  'CREATE TABLE x.part (id int) PARTITION BY LIST (id)',
+  'CREATE TABLE x.part_1 PARTITION OF x.part FOR VALUES IN (1)',
+  'ALTER TABLE x.part ADD CONSTRAINT later FOREIGN KEY (id) REFERENCES x.parent NOT VALID',
+];
 
 const PARTICULARS = [
   'CREATE SCHEMA x',
