@@ -1,6 +1,12 @@
+import { activityInfo } from '@temporalio/activity';
+import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import { advanceRun } from '../postgres/ledger/runs.js';
+import { currentSnapshots } from '../postgres/ledger/snapshots.js';
 import { summarize } from '../postgres/ledger/summary.js';
+import { Source } from '../postgres/load/source.js';
+import { refreshViews, setSequences } from '../postgres/sequences.js';
+import type { Session } from '../postgres/session.js';
 import {
   type Settlement,
   settleReferences as settleKeys,
@@ -10,6 +16,7 @@ import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
 import { tableOf } from './load.js';
 import { beating, type OpenRun, withRun } from './run.js';
+import { withSource } from './source.js';
 import type { TableResult } from './types.js';
 
 /** Puts the indexes and unique constraints of loaded tables back; returns the tables' counts. */
@@ -20,7 +27,7 @@ export async function settleTables(
 ): Promise<TableResult[]> {
   return withRun(deps, ref, (run) =>
     beating(async () => {
-      const settlement = await settlementOf(run);
+      const settlement = await settlementOf(deps, run);
       await settleThem(
         run.session,
         settlement,
@@ -35,17 +42,58 @@ export async function settleTables(
   );
 }
 
-/** Puts foreign keys, triggers and rules back. */
-export async function settleReferences(deps: Dependencies, ref: RunRef): Promise<void> {
-  await withRun(deps, ref, (run) =>
+/** Puts foreign keys, triggers and rules back, moves sequences on, refreshes materialized views; returns warnings. */
+export async function settleReferences(deps: Dependencies, ref: RunRef): Promise<string[]> {
+  return withRun(deps, ref, (run) =>
     beating(async () => {
       await advanceRun(run.session, ref.run, 'settling');
-      await settleKeys(run.session, await settlementOf(run), run.pins.plan.tables);
+      const { session, pins } = run;
+      const settlement = await settlementOf(deps, run);
+      await settleKeys(session, settlement, pins.plan.tables);
+      await setSequencesOf(deps, run, settlement.fence);
+      const { failed } = await refreshViews(session, settlement.fence, pins.plan.tables);
+      return failed.map(
+        ({ view, code }) =>
+          `The materialized view ${view} could not be refreshed (${code}) and holds what it held before.`,
+      );
     }),
   );
 }
 
-async function settlementOf(run: OpenRun): Promise<Settlement> {
+/** Positions that are copied are read from the source as it is now: they only have to lie behind what was loaded. */
+async function setSequencesOf(deps: Dependencies, run: OpenRun, fence: Settlement['fence']): Promise<void> {
+  const { plan } = run.pins;
+  const copied =
+    plan.freeSequences.length > 0 ||
+    plan.tables.some(({ sequences }) => sequences.some(({ action }) => action.kind === 'copy'));
+  const set = (source?: Session) =>
+    setSequences(run.session, fence, plan, async () => {
+      if (source) return source;
+      throw new LetheError(
+        'Internal',
+        'The plan copies no position of a sequence, and yet one was asked for.',
+      );
+    });
+  await (copied ? withSource(deps, run, set) : set());
+}
+
+async function settlementOf(deps: Dependencies, run: OpenRun): Promise<Settlement> {
+  const { pins, keys, ref, signal, session } = run;
   const { fence } = await epochsOf(run);
-  return { run: run.ref.run, fence };
+  const openSource = async () => {
+    const held = await currentSnapshots(session, ref.run);
+    if (held.length === 0) return undefined;
+    const options = {
+      url: await deps.resolve(pins.source.url),
+      role: 'source',
+      applicationName: `lethe:${ref.run}/t/${activityInfo().attempt}`,
+      encoding: pins.source.encoding,
+      signal,
+    } as const;
+    return Source.open(
+      options,
+      held.map(({ exportedId }) => exportedId),
+    );
+  };
+  return { run: ref.run, fence, removing: { plan: pins.plan, keys, runTime: pins.runTime, openSource } };
 }

@@ -91,8 +91,8 @@ export interface ControlActivities {
   cutTable(ref: RunRef, table: number): Promise<number[]>;
   /** Indexes and unique constraints back, duplicates to quarantine; returns the tables' counts. */
   settleTables(ref: RunRef, tables: number[]): Promise<TableResult[]>;
-  /** Foreign keys back, orphans to quarantine; sequences, materialized views. */
-  settleReferences(ref: RunRef): Promise<void>;
+  /** Foreign keys back, orphans to quarantine; sequences, materialized views. Returns warnings. */
+  settleReferences(ref: RunRef): Promise<string[]>;
   validateRun(ref: RunRef): Promise<RunVerdict>;
   /** Puts back whatever is still away and ends the run in the ledger, signed. Idempotent. */
   finishRun(ref: RunRef, end: RunEnd): Promise<void>;

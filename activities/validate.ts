@@ -2,6 +2,7 @@ import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
 import { advanceRun } from '../postgres/ledger/runs.js';
 import { quarantineReasons, summarize } from '../postgres/ledger/summary.js';
+import { checkRun } from '../quality/run.js';
 import type { Dependencies } from './dependencies.js';
 import { beating, withRun } from './run.js';
 import type { RunVerdict } from './types.js';
@@ -12,7 +13,7 @@ export async function validateRun(deps: Dependencies, ref: RunRef): Promise<RunV
     beating(async () => {
       const { session, pins } = run;
       await advanceRun(session, ref.run, 'validating');
-      const checks: RunVerdict['checks'] = [];
+      const checks = await checkRun(session, ref.run, pins.plan);
       const tables = await summarize(session, ref.run);
       const names = new Map(pins.plan.tables.map((table) => [table.id, tableText(table.source)]));
       const reasons = await quarantineReasons(session, ref.run);

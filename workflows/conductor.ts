@@ -57,6 +57,7 @@ export class Conductor {
   private readonly done: Set<string>;
   private failure: { type: string; message: string } | undefined;
   private reports = 0;
+  private readonly warnings: string[];
 
   constructor(
     private readonly resolved: ResolvedRun,
@@ -66,6 +67,7 @@ export class Conductor {
     carried?: Carried,
   ) {
     this.groups = groupsOf(prepared);
+    this.warnings = [...prepared.warnings];
     this.paused = carried?.paused ?? paused;
     this.concurrency = carried?.concurrency ?? prepared.concurrency;
     this.layer = carried?.layer ?? 0;
@@ -84,12 +86,17 @@ export class Conductor {
       paused: this.paused,
       concurrency: this.concurrency,
       tables: [...this.tables.values()],
-      warnings: this.prepared.warnings,
+      warnings: this.warnings,
     };
   }
 
   enter(phase: Progress['phase']): void {
     this.phase = phase;
+    this.show();
+  }
+
+  warn(warnings: readonly string[]): void {
+    this.warnings.push(...warnings);
     this.show();
   }
 

@@ -83,7 +83,7 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
     }
     await conductor.loadTables();
     conductor.enter('settling');
-    await longControl.settleReferences(ref);
+    conductor.warn(await longControl.settleReferences(ref));
     conductor.enter('validating');
     const verdict = await longControl.validateRun(ref);
     checks = verdict.checks;
