@@ -41,7 +41,7 @@ export interface PostgresServer {
   /** Connection URL of the superuser. Default database: `postgres`. */
   url(database?: string): string;
   pid(): number;
-  /** Fast shutdown; removes a temporary `dataDir`. */
+  /** Shuts it down; removes a temporary `dataDir`. */
   stop(): Promise<void>;
   /** Immediate shutdown: what a crash leaves, to be recovered at the next start. */
   kill(): Promise<void>;
@@ -73,7 +73,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     url,
     pid: () => server.pid,
     stop: async () => {
-      await server.end('SIGINT', 20_000);
+      // Nobody will read a temporary cluster again: no checkpoint.
+      await server.end(options.dataDir ? 'SIGINT' : 'SIGQUIT', 20_000);
       if (!options.dataDir) await rm(home, { recursive: true, force: true });
     },
     kill: () => server.end('SIGQUIT', 10_000),
@@ -138,7 +139,7 @@ async function launch(
   url: string,
   user: ServerUser | undefined,
 ): Promise<ServerProcess> {
-  const server = startProcess(program, args, { log, ...user });
+  const server = startProcess(program, args, { log, orphanSignal: 'QUIT', ...user });
   try {
     await untilReady(server, 60_000, () => probe(url));
   } catch (error) {

@@ -16,9 +16,10 @@ export interface ServerProcess {
 export interface ServerProcessOptions {
   /** File that gets stdout and stderr, appended. */
   readonly log: string;
+  /** What ends the server when this process dies without ending it, by whatever signal. */
+  readonly orphanSignal: 'QUIT' | 'TERM';
   readonly uid?: number;
   readonly gid?: number;
-  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
@@ -33,7 +34,10 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Starts a server program with its output in a file, in the root folder (its user may not be able to enter ours). */
+/**
+ * Starts a server program with its output in a file, in the root folder (its user may not be able to enter ours) and in
+ * a session of its own: Ctrl-C reaches this process only, which may have to use the server once more before it ends it.
+ */
 export function startProcess(
   program: string,
   args: readonly string[],
@@ -41,27 +45,32 @@ export function startProcess(
 ): ServerProcess {
   mkdirSync(dirname(options.log), { recursive: true });
   const out = openSync(options.log, 'a');
-  const child = spawn(program, args, {
-    cwd: '/',
-    stdio: ['ignore', out, out],
-    // A group of its own: Ctrl-C in the terminal is for us, who may still need the server to end in good order.
-    detached: true,
-    uid: options.uid,
-    gid: options.gid,
-    env: options.env ?? process.env,
-  });
+  const { uid, gid } = options;
+  const child = spawn(program, args, { cwd: '/', stdio: ['ignore', out, out], detached: true, uid, gid });
   closeSync(out);
-  const killWithUs = () => child.kill('SIGKILL');
-  process.once('exit', killWithUs);
+  const watchdog = child.pid === undefined ? undefined : watch(child.pid, options.orphanSignal);
   const ended = new Promise<string>((resolve) => {
     const settle = (last: string) => {
-      process.removeListener('exit', killWithUs);
+      watchdog?.kill('SIGKILL');
       resolve(last);
     };
     child.once('error', (error) => settle(error.message));
     child.once('exit', () => settle(lastLines(options.log)));
   });
   return { pid: child.pid ?? 0, ended, end: (signal, graceMs) => endProcess(child, ended, signal, graceMs) };
+}
+
+/** A shell that waits for the end of a pipe that only this process holds open, and then ends the server. */
+function watch(pid: number, signal: string): ChildProcess {
+  const watchdog = spawn('/bin/sh', ['-c', 'read -r _; kill -s "$1" "$0"', String(pid), signal], {
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  watchdog.on('error', () => {});
+  watchdog.unref();
+  (watchdog.stdin as unknown as { unref?: () => void } | null)?.unref?.();
+  return watchdog;
 }
 
 async function endProcess(

@@ -31,7 +31,7 @@ export interface TemporalServer {
   readonly namespace: string;
   readonly pid: number;
   readonly dataDir: string;
-  /** Ends it; a later start with the same `dataDir` goes on where it was. */
+  /** Ends it. A later start with the same `dataDir` goes on where it was; a temporary one is removed. */
   stop(): Promise<void>;
   /** SIGKILL, as a crash would. */
   kill(): Promise<void>;
@@ -51,7 +51,10 @@ export async function startTemporal(options: TemporalOptions = {}): Promise<Temp
   const uiPort = options.uiPort ?? (await freePort());
   const address = `127.0.0.1:${port}`;
   const log = options.log ?? join(dataDir, 'temporal.log');
-  const server = startProcess(program, serverArguments(dataDir, port, uiPort), { log });
+  const server = startProcess(program, serverArguments(dataDir, port, uiPort), {
+    log,
+    orphanSignal: 'TERM',
+  });
   try {
     await untilReady(server, 60_000, () => probe(address));
   } catch (error) {
@@ -97,6 +100,6 @@ async function probe(address: string): Promise<void> {
 }
 
 async function stop(server: ServerProcess, temporary: string | undefined): Promise<void> {
-  await server.end('SIGTERM', 10_000);
+  await server.end(temporary ? 'SIGKILL' : 'SIGTERM', 10_000);
   if (temporary) await rm(temporary, { recursive: true, force: true });
 }

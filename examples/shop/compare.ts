@@ -19,8 +19,7 @@ interface Sample {
 const SAMPLES: readonly Sample[] = [
   {
     table: 'shop.customer',
-    where:
-      "iban LIKE 'DE%' AND phone IS NOT NULL AND referred_by IS NOT NULL AND preferences -> 'contacts' <> '[]'",
+    where: "iban LIKE 'DE%' AND phone IS NOT NULL AND referred_by IS NOT NULL AND preferences ? 'contacts'",
     kept: 'created_at',
     columns: [
       'id',

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import type { Client } from '@temporalio/client';
 import pg from 'pg';
+import { progressView } from '../../cli/print/progress.js';
+import { verdictText } from '../../cli/print/run.js';
 import { duration, paint, say } from '../../cli/terminal.js';
 import { type PostgresServer, startPostgres } from '../../embedded/postgres.js';
 import { startTemporal, type TemporalServer } from '../../embedded/temporal.js';
-import { createWorker } from '../../workers/worker.js';
-import { CONTROL_QUEUE } from '../../workflows/queues.js';
-import type { syncJob } from '../../workflows/syncJob.js';
-import { followRun } from './bars.js';
+import { connectClient, type TemporalSettings } from '../../workers/connection.js';
+import { followSync, startSync } from '../../workers/runs.js';
+import { startWorker } from '../../workers/serve.js';
 import { countsText, foreignKeysText, type Pair, sampleText } from './compare.js';
 import { createShop, createShopSchema } from './shop.js';
 
@@ -18,27 +18,28 @@ import { createShop, createShopSchema } from './shop.js';
 
 const JOB = fileURLToPath(new URL('job.yaml', import.meta.url));
 const began = performance.now();
-const cleanup: (() => Promise<unknown>)[] = [];
+const servers: (() => Promise<void>)[] = [];
+let stopWorker: () => Promise<void> = async () => {};
 
 async function main(): Promise<void> {
   say(paint.bold('Lethe: a shop of 200,000 rows, copied and anonymized\n'));
   const [postgres, temporal] = await startServers();
   const [source, copy] = await fillDatabases(postgres);
-  const client = await startWorker(temporal, source, copy);
+  const client = await serve(temporal, source, copy);
   const link = await sync(client, temporal);
   const good = await report(source, copy);
   say(`\nThe run in the Temporal UI: ${paint.cyan(link)}`);
   say(`Done in ${duration((performance.now() - began) / 1000)}.`);
   if (!good) process.exitCode = 1;
   if (process.argv.includes('--keep')) await stay(source, copy);
-  else say('Everything is stopped now; npm run demo -- --keep leaves it running for a look around.');
+  else say('Everything ends here; npm run demo -- --keep leaves it running for a look around.');
 }
 
 async function startServers(): Promise<[PostgresServer, TemporalServer]> {
   const tell = (line: string) => say(`  ${line}`);
   const starting = [startPostgres({ version: 18 }), startTemporal({ tell })] as const;
   for (const server of starting) {
-    server.then((started) => cleanup.push(started.stop)).catch(() => {});
+    server.then((started) => servers.push(started.stop)).catch(() => {});
   }
   const [postgres, temporal] = await Promise.all(starting);
   ready(
@@ -60,39 +61,34 @@ async function fillDatabases(postgres: PostgresServer): Promise<[source: string,
 }
 
 /** A worker in this process; the rows go through its thread pool. */
-async function startWorker(temporal: TemporalServer, source: string, copy: string): Promise<Client> {
+async function serve(temporal: TemporalServer, source: string, copy: string): Promise<Client> {
   // What the references of the job file name.
   process.env.SHOP_URL = source;
   process.env.SHOP_COPY_URL = copy;
   process.env.LETHE_KEY = randomBytes(32).toString('base64');
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   const { address, namespace } = temporal;
-  const client = new Client({ connection: await Connection.connect({ address }), namespace });
-  const connection = await NativeConnection.connect({ address });
-  const worker = await createWorker({ connection, client, namespace, shutdownGraceSeconds: 5 });
-  const running = worker.run();
-  running.catch(fail);
-  cleanup.unshift(async () => {
-    worker.stop();
-    await running;
-    await connection.close();
-  });
+  const settings: TemporalSettings = { namespace, connection: { address, tls: false } };
+  const client = await connectClient(settings);
+  const worker = await startWorker({ client, settings, logLevel: 'ERROR', shutdownGraceSeconds: 5 });
+  stopWorker = worker.stop;
   ready('A worker polls the task queue');
   return client;
 }
 
 async function sync(client: Client, temporal: TemporalServer): Promise<string> {
-  const text = await readFile(JOB, 'utf8');
-  const handle = await client.workflow.start<typeof syncJob>('syncJob', {
-    workflowId: `sync:shop-copy:${Date.now().toString(36)}`,
-    taskQueue: CONTROL_QUEUE,
-    args: [{ file: { name: 'job.yaml', text } }],
-  });
+  const file = { name: 'job.yaml', text: await readFile(JOB, 'utf8') };
+  const handle = await startSync(client, 'shop-copy', { file });
   const link = `${temporal.uiUrl}/namespaces/${temporal.namespace}/workflows/${encodeURIComponent(handle.workflowId)}`;
-  ready(`The sync runs; watch it: ${paint.cyan(link)}\n`);
+  ready(`The sync runs; watch it: ${paint.cyan(link)}`);
   const started = performance.now();
-  await followRun(client, handle.workflowId);
-  say('');
+  const view = progressView();
+  const outcome = await followSync(handle, {
+    onProgress: (progress) => view.show({ ...progress, job: 'shop-copy' }),
+    onTrouble: (trouble) => view.note(`trying again: ${trouble}`),
+  });
+  view.end();
+  if (!outcome?.ok) throw outcome?.error;
+  say(verdictText(outcome.result.verdict));
   ready(`Synced and validated in ${duration((performance.now() - started) / 1000)}`);
   return link;
 }
@@ -137,7 +133,8 @@ function fail(error: unknown): void {
 }
 
 async function stopAll(): Promise<void> {
-  for (const stop of cleanup) await stop().catch(fail);
+  await stopWorker().catch(fail);
+  await Promise.all(servers.map((stop) => stop().catch(fail)));
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

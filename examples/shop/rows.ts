@@ -74,7 +74,9 @@ export function customer(id: number, random: Random): readonly Value[] {
     language: country.language,
     theme: random.pick(['dark', 'light']),
     address: { street: random.pick(country.streets), city },
-    contacts: random.chance(0.3) ? [{ name: `${contact.first} ${contact.last}`, phone: contact.phone }] : [],
+    ...(random.chance(0.3)
+      ? { contacts: [{ name: `${contact.first} ${contact.last}`, phone: contact.phone }] }
+      : {}),
     size: random.between(34, 48),
   };
   const notes = random.chance(0.2) ? `Called ${first} on ${phone}.\nPrefers mail to ${email} \\o/` : null;
