@@ -1,3 +1,4 @@
+import type { TableName } from '../../plan/catalog.js';
 import { quoteTable } from '../identifiers.js';
 import { execute, query, type Session } from '../session.js';
 
@@ -9,8 +10,8 @@ export const PHASE = { constraint: 10, index: 20, foreignKey: 30, guard: 40 } as
 
 /** What settle and restore must know of a thing that was taken away. */
 export interface TakenFacts {
-  /** Where an index stands, when it is not the row's table but a partition of it. */
-  readonly relation?: { readonly schema: string; readonly name: string };
+  /** Where an index or key stands: the row's table or a partition of it. */
+  readonly relation?: TableName;
   /** Relations (`"schema"."table"`, quoted) whose rows the index or constraint covers: the leaves of a partition root. */
   readonly covers?: readonly string[];
   readonly unique?: UniqueFacts;
@@ -31,12 +32,16 @@ export interface UniqueFacts {
 }
 
 export interface ForeignKeyFacts {
+  /** Where the key stands: a table, or a partition that has it by itself; as the two that follow. */
   readonly schema: string;
   readonly table: string;
   readonly columns: readonly string[];
   readonly parentSchema: string;
   readonly parentTable: string;
   readonly parentColumns: readonly string[];
+  /** The whole tables that these are, or are partitions of. */
+  readonly root: TableName;
+  readonly parentRoot: TableName;
   /** One `OPERATOR(schema.op)` a column, with the parent's value on its left: `=` alone would miss citext's. */
   readonly operators: readonly string[];
   /** Collation of each parent column, quoted, where it has one. */
@@ -181,9 +186,9 @@ export async function adoptTaken(session: Session, ids: readonly string[], run: 
   ]);
 }
 
-/** `"schema"."table"` of the thing's own table. */
-export function takenTable(row: { readonly schema: string; readonly table: string }): string {
-  return quoteTable({ schema: row.schema, name: row.table });
+/** `"schema"."table"` of where the thing stands. */
+export function takenTable(row: Pick<TakenRow, 'schema' | 'table' | 'facts'>): string {
+  return quoteTable(row.facts.relation ?? { schema: row.schema, name: row.table });
 }
 
 /** `schema.table.object`, for people. */

@@ -66,8 +66,8 @@ function removal(key: FoundKey, facts: ForeignKeyFacts): Removal {
         ]),
   ];
   return {
-    schema: key.schema,
-    table: key.table,
+    schema: facts.root.schema,
+    table: facts.root.name,
     kind: 'foreign key',
     object: key.name,
     drop: [
@@ -75,7 +75,7 @@ function removal(key: FoundKey, facts: ForeignKeyFacts): Removal {
     ],
     restore: [...key.partitions.flatMap(add), ...add(key), ...key.triggers.map(switchTrigger)],
     phase: PHASE.foreignKey,
-    facts: { foreignKey: facts },
+    facts: { relation: { schema: key.schema, name: key.table }, foreignKey: facts },
   };
 }
 
@@ -131,6 +131,8 @@ const FOREIGN_KEYS = `
       'parentTable', f.relname,
       'parentColumns', (SELECT jsonb_agg(a.attname ORDER BY u.n) FROM unnest(k.confkey) WITH ORDINALITY AS u(attnum, n)
                           JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum),
+      'root', jsonb_build_object('schema', rrn.nspname, 'name', rr.relname),
+      'parentRoot', jsonb_build_object('schema', frn.nspname, 'name', fr.relname),
       'operators', (SELECT jsonb_agg(format('OPERATOR(%I.%s)', pn.nspname, o.oprname) ORDER BY u.n)
                       FROM unnest(k.conpfeqop) WITH ORDINALITY AS u(oid, n)
                       JOIN pg_catalog.pg_operator o ON o.oid = u.oid
@@ -172,4 +174,8 @@ const FOREIGN_KEYS = `
     JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
     JOIN pg_catalog.pg_class f ON f.oid = k.confrelid
     JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace
+    JOIN pg_catalog.pg_class rr ON rr.oid = coalesce(pg_catalog.pg_partition_root(r.oid)::oid, r.oid)
+    JOIN pg_catalog.pg_namespace rrn ON rrn.oid = rr.relnamespace
+    JOIN pg_catalog.pg_class fr ON fr.oid = coalesce(pg_catalog.pg_partition_root(f.oid)::oid, f.oid)
+    JOIN pg_catalog.pg_namespace frn ON frn.oid = fr.relnamespace
    ORDER BY k.oid`;

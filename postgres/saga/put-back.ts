@@ -94,14 +94,11 @@ export function isViolation(error: unknown): error is LetheError {
   return code === '23505' || code === '23P01' || code === '23503';
 }
 
-/** The two tables of a foreign key; none for anything else. */
+/** The two whole tables of a foreign key; none for anything else. */
 export function keyTables(row: TakenRow): TableName[] {
   const key = row.facts.foreignKey;
   if (!key) return [];
-  return [
-    { schema: key.schema, name: key.table },
-    { schema: key.parentSchema, name: key.parentTable },
-  ];
+  return [key.root, key.parentRoot];
 }
 
 function tablesOf(row: TakenRow): TableName[] {

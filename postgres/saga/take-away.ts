@@ -7,6 +7,7 @@ import {
   recordTaken,
   type TakenRow,
   takenRows,
+  takenTable,
   takenText,
 } from '../ledger/ddl.js';
 import { execute, query, type Session } from '../session.js';
@@ -103,15 +104,15 @@ export function insideCycle(plan: SagaPlan): (thing: Pick<Removal, 'facts'>) => 
   const idOf = new Map(plan.tables.map((t) => [quoteTable(t.destination), t.id]));
   return ({ facts: { foreignKey: key } }) => {
     if (!key || key.outside) return false;
-    const child = idOf.get(quoteTable({ schema: key.schema, name: key.table }));
-    const parent = idOf.get(quoteTable({ schema: key.parentSchema, name: key.parentTable }));
+    const child = idOf.get(quoteTable(key.root));
+    const parent = idOf.get(quoteTable(key.parentRoot));
     if (child === undefined || parent === undefined) return false;
     return child === parent || plan.cycles.some((ids) => ids.includes(child) && ids.includes(parent));
   };
 }
 
-function identity(thing: { schema: string; table: string; kind: string; object: string }): string {
-  return JSON.stringify([thing.schema, thing.table, thing.kind, thing.object]);
+function identity(thing: Pick<TakenRow, 'schema' | 'table' | 'kind' | 'object' | 'facts'>): string {
+  return JSON.stringify([takenTable(thing), thing.kind, thing.object]);
 }
 
 /**
@@ -137,7 +138,7 @@ export function touches(row: TakenRow, tables: readonly { readonly destination: 
   return tables.some(
     ({ destination: t }) =>
       (t.schema === row.schema && t.name === row.table) ||
-      (key !== undefined && t.schema === key.parentSchema && t.name === key.parentTable),
+      (key !== undefined && t.schema === key.parentRoot.schema && t.name === key.parentRoot.name),
   );
 }
 

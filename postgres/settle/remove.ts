@@ -163,8 +163,8 @@ class Removal {
     for (const row of await takenRows(this.session, { run, restored: true })) {
       const facts = row.facts.foreignKey;
       if (!facts || facts.period) continue;
-      const child = tableOf(plan, { schema: facts.schema, name: facts.table });
-      const parent = tableOf(plan, { schema: facts.parentSchema, name: facts.parentTable });
+      const child = tableOf(plan, facts.root);
+      const parent = tableOf(plan, facts.parentRoot);
       if (child && parent) keys.set(parent.id, [...(keys.get(parent.id) ?? []), { key: row, child }]);
     }
     return keys;

@@ -227,14 +227,22 @@ tables:
         'ALTER TABLE full_ DROP CONSTRAINT full__pkey',
         'ALTER TABLE full_ ADD CONSTRAINT k FOREIGN KEY (a, b) REFERENCES parent MATCH FULL',
         'ALTER TABLE part ADD CONSTRAINT k FOREIGN KEY (a, b) REFERENCES parent',
+        'CREATE UNIQUE INDEX b_once ON parent_2 (b)',
+        'ALTER TABLE part_1 ADD CONSTRAINT own FOREIGN KEY (b) REFERENCES parent_2 (b)',
       ],
       job: 'onFailure: quarantine',
     });
     await run.settle();
+    // The key that a partition has by itself looks for its parents in one partition only.
+    const own = await run.scene.rows(
+      'source',
+      "SELECT id FROM part_1 WHERE id <> 2 AND b NOT IN ('y') ORDER BY id",
+    );
+    expect(own.length).toBeGreaterThan(0);
     expect((await run.quarantined()).map(([table, id]) => `${table} ${id}`)).toEqual([
       'full_ 2',
       'full_ 3',
-      'part 2',
+      ...[...own.map(({ id }) => `part ${id}`), 'part 2'].sort(),
       'simple 2',
     ]);
     expect(await catalogText(run.scene.destination)).toEqual(run.before);
