@@ -56,7 +56,7 @@ export async function sampleText({ source, copy }: Pair): Promise<string> {
       before?.kept_key,
     ]);
     const line = (column: string) => [column, shown(before?.[column]), shown(after?.[column])];
-    const heads = [{ head: 'column' }, { head: 'source', width: 50 }, { head: 'copy', width: 50 }];
+    const heads = [{ head: 'column' }, { head: 'source', width: 40 }, { head: 'copy', width: 40 }];
     parts.push(paint.bold(name), table(heads, columns.map(line)), '');
   }
   return parts.join('\n');
