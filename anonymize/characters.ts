@@ -121,3 +121,19 @@ export function characters(text: string): number {
   }
   return count;
 }
+
+/** Units that are worked on at a time: engines keep a record of each match, which millions of them would not fit. */
+const PIECE = 16_384;
+
+/** Maps a text piece by piece, never cutting a character; for functions that look at single characters only. */
+export function mapPieces(text: string, map: (piece: string) => string): string {
+  if (text.length <= PIECE) return map(text);
+  const pieces: string[] = [];
+  for (let from = 0, to = 0; from < text.length; from = to) {
+    to = Math.min(from + PIECE, text.length);
+    const unit = text.charCodeAt(to - 1);
+    if (unit >= 0xd800 && unit < 0xdc00 && to < text.length) to++;
+    pieces.push(map(text.slice(from, to)));
+  }
+  return pieces.join('');
+}

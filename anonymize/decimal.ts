@@ -9,9 +9,12 @@ const DECIMAL = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,5}))?$/;
 
 /** PostgreSQL's numeric has at most this many digits before the point. */
 const MAX_EXPONENT = 131_072;
+/** … and 16,383 after it; anything longer is no number of a database, and would take seconds to read. */
+const MAX_LENGTH = 150_000;
 
 /** Reads a finite number as databases and JSON print it; undefined for anything else, `NaN` and `Infinity` included. */
 export function parseDecimal(text: string): Decimal | undefined {
+  if (text.length > MAX_LENGTH) return undefined;
   const match = DECIMAL.exec(text);
   if (!match) return undefined;
   const [, sign, whole = '', fraction = '', exponent = '0'] = match;

@@ -18,7 +18,8 @@ export interface Pattern {
 /**
  * All matches of a column: of each value those of the first pattern, then those of the second that touch none of them, …
  *
- * @param milliseconds Longest time for one value; a value that takes longer has undefined instead of matches.
+ * @param milliseconds Longest time for one value; a value that takes longer, or more memory than the
+ * engine has for one search, has undefined instead of matches.
  */
 export function findAll(
   values: Column,
@@ -33,9 +34,18 @@ export function findAll(
   while (row < values.length) {
     const from = row;
     // Only a value that had all the time for itself has used it up.
-    if (!timed(search, milliseconds) && row === from) row++;
+    if (!attempt(search, milliseconds) && row === from) row++;
   }
   return found;
+}
+
+function attempt(search: () => void, milliseconds: number): boolean {
+  try {
+    return timed(search, milliseconds) !== undefined;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 function find(value: string, patterns: readonly Pattern[]): readonly Match[] {

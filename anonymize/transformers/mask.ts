@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { alphabetOf, characters } from '../characters.js';
+import { characters, mapPieces } from '../characters.js';
 import { unpadded } from '../invalid.js';
 import { defineTransformer } from '../transformer.js';
 
@@ -28,7 +28,8 @@ export const mask = defineTransformer({
   accepts: (type) => type.kind === 'text' || 'it takes text; use noise, range or constant',
   proof: () => ({ unique: 'no', mayEqualInput: true, keepsNull: true, total: true }),
   compile: ({ options, type }) => {
-    const cover = options.with === 'class' ? classMark : () => options.with;
+    const mark = options.with;
+    const cover = mark === 'class' ? coverByClass : (text: string) => mark.repeat(characters(text));
     return (values) =>
       unpadded(type, values).map(
         (value) => value && maskText(value, options.keepFirst, options.keepLast, cover),
@@ -36,14 +37,22 @@ export const mask = defineTransformer({
   },
 });
 
-function maskText(value: string, first: number, last: number, cover: (character: string) => string): string {
-  const all = Array.from(value);
-  const [from, to] = all.length <= first + last ? [0, all.length] : [first, all.length - last];
-  return all.map((character, i) => (i >= from && i < to ? cover(character) : character)).join('');
+function maskText(value: string, first: number, last: number, cover: (text: string) => string): string {
+  if (characters(value) <= first + last) return cover(value);
+  const start = Array.from(value.slice(0, 2 * first))
+    .slice(0, first)
+    .join('').length;
+  // A low surrogate at the cut belongs to a character further to the left.
+  const tail = value.slice(Math.max(start, value.length - 2 * last - 1)).replace(/^[\udc00-\udfff]/, '');
+  const end = value.length - (last === 0 ? 0 : Array.from(tail).slice(-last).join('').length);
+  return value.slice(0, start) + cover(value.slice(start, end)) + value.slice(end);
 }
 
-function classMark(character: string): string {
-  if (!alphabetOf(character.codePointAt(0)!)) return character;
-  if (/\p{N}/u.test(character)) return '0';
-  return /\p{Lu}/u.test(character) ? 'X' : 'x';
+function coverByClass(text: string): string {
+  return mapPieces(text, (piece) =>
+    piece
+      .replace(/\p{Lu}/gu, 'X')
+      .replace(/[\p{Ll}\p{Lt}\p{Lm}\p{Lo}]/gu, 'x')
+      .replace(/\p{N}/gu, '0'),
+  );
 }

@@ -53,8 +53,7 @@ export const phone = defineTransformer({
       const unread: Unread[] = [];
       const out = values.map((value, row) => {
         const number = value === null ? null : renumber(value, home, stream.row(row));
-        if (value !== null && number === null)
-          unread.push({ row, reason: 'not a phone number of at least 3 digits' });
+        if (value !== null && number === null) unread.push({ row, reason: 'not a phone number' });
         return number;
       });
       return finish(values, out, unread, chunk);
@@ -64,7 +63,11 @@ export const phone = defineTransformer({
 
 const DIGIT = /\p{Nd}/gu;
 
+/** No number, with all that is written around it, is longer. */
+const LONGEST = 100;
+
 function renumber(value: string, home: string | undefined, stream: KeyStream): string | null {
+  if (value.length > LONGEST) return null;
   const digits = (value.match(DIGIT) ?? []).map((digit) =>
     alphabetOf(digit.codePointAt(0)!)!.indexOf(digit.codePointAt(0)!),
   );

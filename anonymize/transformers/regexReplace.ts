@@ -131,7 +131,7 @@ function compile(context: CompileContext<Options>) {
           row,
           searched[row] === null
             ? `longer than ${options.maxLength}`
-            : `searching took longer than ${options.timeoutMs} ms`,
+            : `the search took more than ${options.timeoutMs} ms, or too much memory`,
         );
         return null;
       }

@@ -81,7 +81,7 @@ interface Parts {
 const WITH_HOST =
   /^((?:[a-z][a-z0-9+.-]*:)?\/\/)(?:([^/?#\s]*)@)?(\[[0-9a-f:.]+\]|[^/?#\s:@[\]]+)?(:\d*)?([/?#]\S*)?$/iu;
 const WITHOUT_SCHEME =
-  /^()()((?:[\p{L}\p{N}_-]+\.)+\p{L}[\p{L}\p{N}-]*|localhost|\d+\.\d+\.\d+\.\d+)(:\d+)?([/?#]\S*)?$/iu;
+  /^()()((?:[\p{L}\p{N}_-]{1,63}\.){1,126}\p{L}[\p{L}\p{N}-]{0,62}|localhost|\d+\.\d+\.\d+\.\d+)(:\d+)?([/?#]\S*)?$/iu;
 const WITHOUT_HOST = /^((?:mailto|tel|sms|callto|data|urn|about|blob|file|javascript|magnet|geo):)(\S+)$/iu;
 const RELATIVE = /^()((?:\.{0,2}\/|[?#])\S*)$/u;
 

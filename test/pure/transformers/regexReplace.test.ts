@@ -55,7 +55,17 @@ describe('regexReplace', () => {
     const slow = { regexReplace: { replace: [{ pattern: '^(a+)+$', with: 'x' }], timeoutMs: 30 } };
     const { out, failed } = run(slow, ['aaa', evil, 'aa', evil, 'a']);
     expect(out).toEqual(['x', null, 'x', null, 'x']);
-    expect([...failed.values()]).toEqual(Array(2).fill('searching took longer than 30 ms'));
+    expect([...failed.values()]).toEqual(
+      Array(2).fill('the search took more than 30 ms, or too much memory'),
+    );
+  });
+
+  test("a search that fills the engine's stack fails its value, and only that", () => {
+    const replace = [{ pattern: '^(?:[a-z]+\\.)+$', with: 'x' }];
+    const deep = { regexReplace: { replace, maxLength: 10_000_000, timeoutMs: 10_000 } };
+    const { out, failed } = run(deep, ['a.b.', 'a.'.repeat(5_000_000), 'c.']);
+    expect(out).toEqual(['x', null, 'x']);
+    expect([...failed.keys()]).toEqual([1]);
   });
 
   test('a value beyond maxLength fails', () => {
