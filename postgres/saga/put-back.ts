@@ -3,6 +3,7 @@ import type { TableName } from '../../plan/catalog.js';
 import { quoteIdent } from '../identifiers.js';
 import { lockTaken, markTaken, PHASE, type TakenRow, takenTable } from '../ledger/ddl.js';
 import { execute, query, type Session, withTransaction } from '../session.js';
+import { withPatience } from './patience.js';
 
 /**
  * Proves, first thing in a transaction, that the run still owns those of the tables that it has an epoch of; tables
@@ -31,7 +32,10 @@ export async function restoreRows(session: Session, fence: Fence, rows: readonly
       .flatMap((row) => (there.has(row.id) ? [validation(row)] : row.restore));
     if (statements.length > 0) {
       await generousMemory(session);
-      await execute(session, statements.join(';\n'));
+      const locks = lockConstrained(rows.filter((row) => open.has(row.id) && !there.has(row.id)));
+      await withPatience(session, namesOf(rows), () =>
+        execute(session, [...locks, ...statements].join(';\n')),
+      );
     }
     await markTaken(session, [...open], 'restored');
   });
@@ -92,6 +96,20 @@ export async function leaveOwed(session: Session, fence: Fence, row: TakenRow): 
 export function isViolation(error: unknown): error is LetheError {
   const code = (error as LetheError | undefined)?.details?.code;
   return code === '23505' || code === '23P01' || code === '23503';
+}
+
+/**
+ * Making a constraint of an index takes the table for itself at the very end: it is taken first, so that nobody is
+ * waited for after the index was built.
+ */
+function lockConstrained(rows: readonly TakenRow[]): string[] {
+  const tables = new Set(rows.filter(({ kind }) => kind === 'constraint').map(takenTable));
+  return [...tables].map((table) => `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+}
+
+function namesOf(rows: readonly TakenRow[]): string {
+  const names = [...new Set(rows.map(({ schema, table }) => `${schema}.${table}`))];
+  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and others` : names.join(', ');
 }
 
 /** The two whole tables of a foreign key; none for anything else. */

@@ -14,10 +14,11 @@ import { execute, query, type Session } from '../session.js';
 import { foreignKeyRemovals } from './foreign-keys.js';
 import { guardRemovals, type Silence, silenceFor } from './guards.js';
 import { indexRemovals } from './indexes.js';
+import { withPatience } from './patience.js';
 import { jobRelations, type Relation, type SagaTable } from './relations.js';
 
 /** Below this many rows an index costs less to keep than to build again. */
-export const KEEP_INDEXES_BELOW = 10_000;
+const KEEP_INDEXES_BELOW = 10_000;
 
 /** The part of a plan that the saga reads; a `Plan` is one. */
 export interface SagaPlan {
@@ -25,14 +26,17 @@ export interface SagaPlan {
   readonly tables: readonly SagaTable[];
   /** Groups of table ids that reference each other in a cycle. */
   readonly cycles: readonly (readonly number[])[];
+  readonly execution?: { readonly batchRows: number };
 }
 
 export interface TakeAwayOptions {
   /**
-   * Tables with fewer (estimated) rows keep their indexes and unique constraints. Must not exceed the rows of a batch:
-   * a duplicate is then met inside one batch, where the later key loses, as in settle. Default 10,000.
+   * Tables with fewer (estimated) rows keep their indexes and unique constraints. Default 10,000, but never more than
+   * the rows of a batch: so a duplicate is met inside one batch, where the later key loses, as in settle.
    */
   readonly keepIndexesBelow?: number;
+  /** Milliseconds to wait for a lock that another session holds. Default 60,000. */
+  readonly lockPatienceMs?: number;
 }
 
 export interface TakenAway {
@@ -62,6 +66,20 @@ export async function takeAway(
   run: string,
   plan: SagaPlan,
   options: TakeAwayOptions = {},
+): Promise<TakenAway> {
+  return withPatience(
+    session,
+    'the tables',
+    () => takeAwayPatiently(session, run, plan, options),
+    options.lockPatienceMs,
+  );
+}
+
+async function takeAwayPatiently(
+  session: Session,
+  run: string,
+  plan: SagaPlan,
+  options: TakeAwayOptions,
 ): Promise<TakenAway> {
   const relations = await jobRelations(session, plan.tables);
   if (plan.mode === 'replace') await lockTables(session, relations);
@@ -94,7 +112,10 @@ async function removals(
   const keys = await foreignKeyRemovals(session, relations);
   const guards = await guardRemovals(session, relations, way);
   if (plan.mode === 'upsert') return [...keys.filter(insideCycle(plan)), ...guards];
-  const threshold = options.keepIndexesBelow ?? KEEP_INDEXES_BELOW;
+  const threshold = Math.min(
+    options.keepIndexesBelow ?? KEEP_INDEXES_BELOW,
+    plan.execution?.batchRows ?? Number.POSITIVE_INFINITY,
+  );
   const indexes = await indexRemovals(session, relations, (r) => r.table.rows >= threshold);
   return [...indexes, ...keys, ...guards];
 }

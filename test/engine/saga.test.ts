@@ -127,6 +127,27 @@ onVersions('what is taken away comes back', (version) => {
     }
   });
 
+  test("somebody's open transaction is not waited for for ever, and nothing has changed", async () => {
+    const session = await database();
+    await sql(session, 'CREATE TABLE a (id int PRIMARY KEY)', 'INSERT INTO a VALUES (1)');
+    const plan = await planOf(session);
+    const run = await beginRun(session, plan);
+    const before = await catalogText(session);
+    const reader = await open(databases.at(-1)!.url);
+    sessions.push(reader);
+    await query(reader, 'BEGIN');
+    await query(reader, 'SELECT FROM public.a');
+    const take = () => inTransaction(session, () => takeAway(session, run, plan, { lockPatienceMs: 300 }));
+    await expect(take()).rejects.toMatchObject({
+      type: 'Unreachable',
+      message: expect.stringContaining('another session has an open transaction there'),
+    });
+    expect(await catalogText(session)).toEqual(before);
+    expect(await countRows(session, 'a')).toBe(1);
+    await query(reader, 'ROLLBACK');
+    expect((await take()).emptied).toEqual(['public.a']);
+  });
+
   test('what somebody made again by hand, or dropped with its table, is crossed off as it is', async () => {
     const session = await database();
     await sql(
