@@ -13,6 +13,8 @@ export function toFailure(error: unknown): ApplicationFailure | CancelledFailure
       type: error.type,
       message: error.message,
       nonRetryable: ERROR_TYPES[error.type] === 'never',
+      // Another worker may take it; ours is as good as any until then, so the wait stays short.
+      nextRetryDelay: ERROR_TYPES[error.type] === 'elsewhere' ? '2 s' : undefined,
       details: [error.details],
     });
   }

@@ -5,7 +5,7 @@ import { endRun } from '../postgres/ledger/runs.js';
 import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger/summary.js';
 import { type Restored, restoreRuns } from '../postgres/saga/restore.js';
 import type { Dependencies } from './dependencies.js';
-import { beating, type OpenRun, withRun } from './run.js';
+import { type OpenRun, withRun } from './run.js';
 import type { RunEnd } from './types.js';
 
 /**
@@ -16,12 +16,11 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
   await withRun(
     deps,
     ref,
-    (run) =>
-      beating(async () => {
-        if (run.row.state === 'superseded') return;
-        const restored = end.state === 'complete' ? undefined : await restoreRuns(run.session, [ref.run]);
-        await sign(run, end, restored);
-      }),
+    async (run) => {
+      if (run.row.state === 'superseded') return;
+      const restored = end.state === 'complete' ? undefined : await restoreRuns(run.session, [ref.run]);
+      await sign(run, end, restored);
+    },
     { ended: true },
   );
 }

@@ -4,30 +4,33 @@ import { anonymizePartition, anonymizeTables, cutTable } from './load.js';
 import { openDestination } from './open.js';
 import { prepareRun } from './prepare.js';
 import { resolveJob } from './resolve.js';
+import { beating } from './run.js';
 import { settleReferences, settleTables } from './settle.js';
 import { awaitSnapshot, holdSnapshot } from './snapshot.js';
 import type { ControlActivities, DataActivities } from './types.js';
 import { validateRun } from './validate.js';
 
-/** The activities of the control queue, over what the worker gives them. */
+/** The activities of the control queue, over what the worker gives them. All but the holders heartbeat by a timer. */
 export function createControlActivities(deps: Dependencies): ControlActivities {
   return {
-    resolveJob: (input) => resolveJob(deps, input),
-    prepareRun: (ref, input) => prepareRun(deps, ref, input),
+    resolveJob: (input) => beating(() => resolveJob(deps, input)),
+    prepareRun: (ref, input) => beating(() => prepareRun(deps, ref, input)),
     holdSnapshot: (ref, holder) => holdSnapshot(deps, ref, holder),
-    awaitSnapshot: (ref) => awaitSnapshot(deps, ref),
-    openDestination: (ref) => openDestination(deps, ref),
-    cutTable: (ref, table) => cutTable(deps, ref, table),
-    settleTables: (ref, tables) => settleTables(deps, ref, tables),
-    settleReferences: (ref) => settleReferences(deps, ref),
-    validateRun: (ref) => validateRun(deps, ref),
-    finishRun: (ref, end) => finishRun(deps, ref, end),
+    awaitSnapshot: (ref) => beating(() => awaitSnapshot(deps, ref)),
+    openDestination: (ref) => beating(() => openDestination(deps, ref)),
+    cutTable: (ref, table) => beating(() => cutTable(deps, ref, table)),
+    settleTables: (ref, tables) => beating(() => settleTables(deps, ref, tables)),
+    settleReferences: (ref) => beating(() => settleReferences(deps, ref)),
+    validateRun: (ref) => beating(() => validateRun(deps, ref)),
+    finishRun: (ref, end) => beating(() => finishRun(deps, ref, end)),
     childStatus: (workflowIds) =>
-      Promise.all(
-        workflowIds.map(async (workflowId) => ({
-          workflowId,
-          status: await deps.workflowStatus(workflowId),
-        })),
+      beating(() =>
+        Promise.all(
+          workflowIds.map(async (workflowId) => ({
+            workflowId,
+            status: await deps.workflowStatus(workflowId),
+          })),
+        ),
       ),
   };
 }

@@ -1,7 +1,6 @@
 import { activityInfo, heartbeat } from '@temporalio/activity';
 import { parseJobKey } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
-import { PARTITION_HEARTBEAT_S } from '../ledger/timing.js';
 import type { RunRef } from '../ledger/types.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import { readPartition } from '../postgres/ledger/batches.js';
@@ -12,7 +11,7 @@ import { silenceFor } from '../postgres/saga/guards.js';
 import { withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
-import { type OpenRun, withRun } from './run.js';
+import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
 import { withSource } from './source.js';
 
 /** Loads one partition from its last committed batch on. */
@@ -108,7 +107,8 @@ export async function loadTask(
     tables: tables.map((id) => ({ plan: tableOf(plan, id), epoch: epochs.of(tableOf(plan, id)) })),
     work,
     replicaRole: (await silenceFor(session, plan.mode)) === 'replica',
-    staleAfterMs: PARTITION_HEARTBEAT_S * 1_000,
+    // A later attempt begins when the one before was silent for the whole time.
+    staleAfterMs: Math.ceil(heartbeatTimeout() / 2),
   };
 }
 

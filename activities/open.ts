@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { heartbeat } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import { rememberDomains } from '../plan/remembered.js';
-import { registerTables, takeEpochs } from '../postgres/fence.js';
+import { lockStarters, registerTables, takeEpochs } from '../postgres/fence.js';
 import { readDomains, writeDomains } from '../postgres/ledger/domains.js';
-import { advanceRun, openOwners, supersede } from '../postgres/ledger/runs.js';
+import { advanceRun, openOwners, readRun, supersede } from '../postgres/ledger/runs.js';
 import { restoreDebts } from '../postgres/saga/restore.js';
 import { takeAway } from '../postgres/saga/take-away.js';
-import { query, withTransaction } from '../postgres/session.js';
+import { type Session, withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
-import { beating, type OpenRun, withRun } from './run.js';
+import { heartbeatTimeout, type OpenRun, refuseOver, withRun } from './run.js';
 
 /** An owner whose cluster cannot be asked counts as alive while its run was seen so recently. Seconds. */
 const SEEN_WITHIN_S = 60;
@@ -22,29 +21,27 @@ const WAIT_MS = 5_000;
  * what those left undone, constraints away, tables emptied once. Waits for a live owner, or refuses, as the job says.
  */
 export async function openDestination(deps: Dependencies, ref: RunRef): Promise<void> {
-  await withRun(deps, ref, (run) =>
-    beating(async () => {
-      const { session, pins, signal } = run;
-      const ids = await registerTables(
-        session,
-        pins.plan.tables.map(({ destination }) => destination),
-      );
-      while (!(await tryOpen(deps, run, ids))) {
-        heartbeat();
-        await sleep(WAIT_MS, undefined, { signal });
-      }
-      await restoreDebts(session, (await epochsOf(run)).fence, ref.run, pins.plan);
-      await advanceRun(session, ref.run, 'loading');
-    }),
-  );
+  await withRun(deps, ref, async (run) => {
+    const { session, pins, signal } = run;
+    const ids = await registerTables(
+      session,
+      pins.plan.tables.map(({ destination }) => destination),
+    );
+    while (!(await tryOpen(deps, run, ids))) {
+      await sleep(WAIT_MS, undefined, { signal });
+    }
+    await restoreDebts(session, (await epochsOf(run)).fence, ref.run, pins.plan);
+    await advanceRun(session, ref.run, 'loading');
+  });
 }
 
 /** False when the tables have a live owner for whom the job waits. */
 async function tryOpen(deps: Dependencies, run: OpenRun, ids: number[]): Promise<boolean> {
   const { session, pins, ref } = run;
   return withTransaction(session, async () => {
-    // One starter at a time looks for owners and becomes one.
-    await query(session, `SELECT pg_advisory_xact_lock(hashtext('lethe/start'))`);
+    const patienceMs = heartbeatTimeout();
+    await lockStarters(session, patienceMs);
+    await refuseEnded(session, ref);
     const gone: string[] = [];
     for (const owner of await openOwners(session, ref.run, ids)) {
       if (await isAlive(deps, owner)) {
@@ -57,12 +54,17 @@ async function tryOpen(deps: Dependencies, run: OpenRun, ids: number[]): Promise
       }
       gone.push(owner.run);
     }
-    await takeEpochs(session, ref.run, ids);
+    await takeEpochs(session, ref.run, ids, { patienceMs });
     await supersede(session, gone);
     await takeAway(session, ref.run, pins.plan);
     await writeDomains(session, ref.job, rememberDomains(pins.plan, await readDomains(session, ref.job)));
     return true;
   });
+}
+
+/** The run may have ended while this waited, and whoever ended it put everything back. */
+async function refuseEnded(session: Session, { run }: RunRef): Promise<void> {
+  refuseOver(await readRun(session, run));
 }
 
 async function isAlive(

@@ -12,9 +12,9 @@ import { planJob } from '../postgres/planning.js';
 import { copySchema } from '../postgres/schemaCopy.js';
 import { type Session, withSession } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
-import { toFailure } from './failure.js';
 import { knownSources } from './knownSources.js';
 import { findInput } from './resolve.js';
+import { activityFailure, endFormerSessions, sessionName } from './run.js';
 import type { PreparedRun, SyncJobInput } from './types.js';
 
 /** Below this many bytes a table's copy costs less than an activity's round trip. */
@@ -31,17 +31,19 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
       [job.source.url, job.destination.url, job.key].map((reference) => deps.resolve(reference)),
     );
     const keys = jobKeys(parseJobKey(keyText!), job.consistency === 'run' ? ref.run : undefined);
-    const { workflowExecution, attempt } = activityInfo();
+    const { workflowExecution } = activityInfo();
     const session = (role: 'source' | 'destination', url: string) =>
       ({
         url,
         role,
-        applicationName: `lethe:${ref.run}/p/${attempt}`,
+        applicationName: sessionName(ref.run, 'p'),
         encoding: job.source.encoding,
+        signal: Context.current().cancellationSignal,
       }) as const;
 
     return await withSession(session('destination', destinationUrl!), async (destination) =>
       withSession(session('source', sourceUrl!), async (source) => {
+        await Promise.all([source, destination].map(endFormerSessions));
         if (await isRecorded(destination, ref.run)) return prepared(await readPins(destination, ref.run));
         const plan = await planAndOpen(
           deps,
@@ -74,7 +76,7 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
       }),
     );
   } catch (error) {
-    throw toFailure(error);
+    throw activityFailure(error);
   }
 }
 

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import { ApplicationFailure, activityInfo, CancelledFailure, Context, heartbeat } from '@temporalio/activity';
 import { type JobKeys, jobKeys, parseJobKey } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import { isOpen } from '../ledger/states.js';
+import { PARTITION_HEARTBEAT_S } from '../ledger/timing.js';
 import type { Pins, RunRef, RunRow } from '../ledger/types.js';
 import { readPins, readRun, touchRun } from '../postgres/ledger/runs.js';
-import { openSession, type Session } from '../postgres/session.js';
+import { openSession, query, type Session } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { toFailure } from './failure.js';
 import { checkPins } from './pins.js';
@@ -49,10 +51,11 @@ export async function withRun<T>(
     const session = await openSession({
       url: destinationUrl,
       role: 'destination',
-      applicationName: `lethe:${ref.run}/c/${activityInfo().attempt}`,
+      applicationName: sessionName(ref.run, 'c'),
       signal,
     });
     try {
+      await endFormerSessions(session);
       const row = await readRun(session, ref.run);
       const pins = await pinsOf(session, ref.run);
       const keys = jobKeys(parseJobKey(keyText), pins.plan.consistency === 'run' ? ref.run : undefined);
@@ -67,7 +70,7 @@ export async function withRun<T>(
       await session.close();
     }
   } catch (error) {
-    throw watch.failure ? toFailure(watch.failure) : (stopped() ?? toFailure(error));
+    throw watch.failure ? toFailure(watch.failure) : activityFailure(error);
   } finally {
     watch.stop();
   }
@@ -89,12 +92,49 @@ function stopped(): CancelledFailure | ApplicationFailure | undefined {
 /** Heartbeats while `body` runs, for work whose progress only the server knows (an index build, a count). */
 export async function beating<T>(body: () => Promise<T>): Promise<T> {
   heartbeat();
-  const timer = setInterval(heartbeat, 4_000);
+  const timer = setInterval(heartbeat, heartbeatTimeout() / 5);
   try {
     return await body();
   } finally {
     clearInterval(timer);
   }
+}
+
+/** Milliseconds of silence after which the present activity is given to another worker. */
+export function heartbeatTimeout(): number {
+  return activityInfo().heartbeatTimeoutMs ?? PARTITION_HEARTBEAT_S * 1_000;
+}
+
+/** What an activity fails with, whatever it met: the cancellation, or a failure that may stand in a history. */
+export function activityFailure(error: unknown): Error {
+  return stopped() ?? toFailure(error);
+}
+
+/**
+ * Name of the activity's sessions of one kind (a letter or two), at most 63 bytes; those of its attempts differ in the
+ * last part only.
+ */
+export function sessionName(run: string, kind: string): string {
+  const { workflowExecution, activityId, attempt } = activityInfo();
+  const unit = createHash('sha256')
+    .update(`${workflowExecution?.runId}/${activityId}`)
+    .digest('hex')
+    .slice(0, 8);
+  return `lethe:${run}/${kind}${unit}/${attempt}`;
+}
+
+/**
+ * Ends the sessions of earlier attempts: a worker that was frozen holds its locks until it wakes, and then would go on
+ * beside us.
+ */
+export async function endFormerSessions(session: Session): Promise<void> {
+  if (activityInfo().attempt === 1) return;
+  await query(
+    session,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND starts_with(application_name, $1)`,
+    [session.applicationName.replace(/[^/]+$/, '')],
+  );
 }
 
 async function pinsOf(session: Session, run: string): Promise<Pins> {
@@ -109,7 +149,8 @@ async function pinsOf(session: Session, run: string): Promise<Pins> {
   return pins;
 }
 
-function refuseOver(row: RunRow): void {
+/** @throws LetheError `RunSuperseded` or `RunEnded` when nobody may work on the run any more. */
+export function refuseOver(row: RunRow): void {
   if (row.state === 'superseded') {
     throw new LetheError(
       'RunSuperseded',

@@ -1,9 +1,9 @@
-import { activityInfo } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import { advanceRun } from '../postgres/ledger/runs.js';
 import { currentSnapshots } from '../postgres/ledger/snapshots.js';
 import { summarize } from '../postgres/ledger/summary.js';
+import { followDeletions } from '../postgres/load/keep.js';
 import { Source } from '../postgres/load/source.js';
 import { refreshViews, setSequences } from '../postgres/sequences.js';
 import type { Session } from '../postgres/session.js';
@@ -15,7 +15,7 @@ import {
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
 import { tableOf } from './load.js';
-import { beating, type OpenRun, withRun } from './run.js';
+import { type OpenRun, sessionName, withRun } from './run.js';
 import { withSource } from './source.js';
 import type { TableResult } from './types.js';
 
@@ -25,39 +25,35 @@ export async function settleTables(
   ref: RunRef,
   tables: number[],
 ): Promise<TableResult[]> {
-  return withRun(deps, ref, (run) =>
-    beating(async () => {
-      const settlement = await settlementOf(deps, run);
-      await settleThem(
-        run.session,
-        settlement,
-        tables.map((id) => tableOf(run.pins.plan, id)),
-      );
-      const counts = await summarize(run.session, ref.run);
-      return tables.map((id) => {
-        const count = counts.find(({ table }) => table === id);
-        return { id, rows: count?.rows ?? 0, quarantined: count?.quarantined ?? 0 };
-      });
-    }),
-  );
+  return withRun(deps, ref, async (run) => {
+    const settlement = await settlementOf(deps, run);
+    await settleThem(
+      run.session,
+      settlement,
+      tables.map((id) => tableOf(run.pins.plan, id)),
+    );
+    const counts = await summarize(run.session, ref.run);
+    return tables.map((id) => {
+      const count = counts.find(({ table }) => table === id);
+      return { id, rows: count?.rows ?? 0, quarantined: count?.quarantined ?? 0 };
+    });
+  });
 }
 
 /** Puts foreign keys, triggers and rules back, moves sequences on, refreshes materialized views; returns warnings. */
 export async function settleReferences(deps: Dependencies, ref: RunRef): Promise<string[]> {
-  return withRun(deps, ref, (run) =>
-    beating(async () => {
-      await advanceRun(run.session, ref.run, 'settling');
-      const { session, pins } = run;
-      const settlement = await settlementOf(deps, run);
-      await settleKeys(session, settlement, pins.plan.tables);
-      await setSequencesOf(deps, run, settlement.fence);
-      const { failed } = await refreshViews(session, settlement.fence, pins.plan.tables);
-      return failed.map(
-        ({ view, code }) =>
-          `The materialized view ${view} could not be refreshed (${code}) and holds what it held before.`,
-      );
-    }),
-  );
+  return withRun(deps, ref, async (run) => {
+    await advanceRun(run.session, ref.run, 'settling');
+    const { session, pins } = run;
+    const settlement = await settlementOf(deps, run);
+    await settleKeys(session, settlement, pins.plan.tables);
+    await setSequencesOf(deps, run, settlement.fence);
+    const { failed } = await refreshViews(session, settlement.fence, pins.plan.tables);
+    return failed.map(
+      ({ view, code }) =>
+        `The materialized view ${view} could not be refreshed (${code}) and holds what it held before.`,
+    );
+  });
 }
 
 /** Positions that are copied are read from the source as it is now: they only have to lie behind what was loaded. */
@@ -86,7 +82,7 @@ async function settlementOf(deps: Dependencies, run: OpenRun): Promise<Settlemen
     const options = {
       url: await deps.resolve(pins.source.url),
       role: 'source',
-      applicationName: `lethe:${ref.run}/t/${activityInfo().attempt}`,
+      applicationName: sessionName(ref.run, 't'),
       encoding: pins.source.encoding,
       signal,
     } as const;

@@ -11,10 +11,9 @@ import {
 } from '../postgres/ledger/snapshots.js';
 import { query, type Session } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
-import { type OpenRun, withRun } from './run.js';
+import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
 import { withSource } from './source.js';
 
-const BEAT_MS = 3_000;
 const POLL_MS = 40;
 const PUBLISH_TIMEOUT_MS = 60_000;
 
@@ -97,6 +96,6 @@ async function keepOpen({ pins, signal, ref }: OpenRun, source: Session): Promis
         `Run ${ref.run} held the source's snapshot for ${pins.snapshot.maxAgeSeconds} s, as long as the job allows. Raise source.limits.snapshot, or concurrency, and sync again.`,
       );
     }
-    await sleep(BEAT_MS, undefined, { signal });
+    await sleep(heartbeatTimeout() / 5, undefined, { signal });
   }
 }

@@ -1,28 +1,33 @@
 import { isDeepStrictEqual } from 'node:util';
-import { activityInfo } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import { readIdentity } from '../postgres/catalog/identity.js';
 import { type Session, withSession } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
-import type { OpenRun } from './run.js';
+import { endFormerSessions, type OpenRun, sessionName } from './run.js';
 
 /**
  * Opens the source of a run for the length of `body`, and checks that it is the database that the run pinned.
  *
- * @param label Middle part of the session's name, for people who look at `pg_stat_activity`.
+ * @param kind A letter or two in the session's name, for people who look at `pg_stat_activity`.
  */
 export async function withSource<T>(
   deps: Dependencies,
   run: OpenRun,
   body: (source: Session) => Promise<T>,
-  label = 'c',
+  kind = 'c',
 ): Promise<T> {
   const { pins, ref, signal } = run;
   const url = await deps.resolve(pins.source.url);
-  const applicationName = `lethe:${ref.run}/${label}/${activityInfo().attempt}`;
   return withSession(
-    { url, role: 'source', applicationName, encoding: pins.source.encoding, signal },
+    {
+      url,
+      role: 'source',
+      applicationName: sessionName(ref.run, kind),
+      encoding: pins.source.encoding,
+      signal,
+    },
     async (source) => {
+      await endFormerSessions(source);
       if (!isDeepStrictEqual(await readIdentity(source), pins.plan.source)) {
         throw new LetheError(
           'PinMismatch',

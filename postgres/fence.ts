@@ -16,6 +16,8 @@ export interface Epoch {
 /** Milliseconds that a starter waits for writers before it ends the backends of the run it takes over from. */
 const PATIENCE_MS = 15_000;
 const ROUNDS = 20;
+/** In place of a table's id, which begin at 1: the lock of those who start a run. */
+const STARTERS = 0;
 
 /**
  * For writers, first thing in each transaction that writes the table: takes the shared lock, then checks in a second
@@ -81,6 +83,15 @@ export async function takeEpochs(
     throw new LetheError('Internal', 'A table to take over is not registered in lethe.epoch.');
   }
   return rows.map((row) => ({ id: Number(row.id), run, n: row.n! })).sort((a, b) => a.id - b.id);
+}
+
+/**
+ * For starters, first thing in the transaction in which they look for the owners of tables and become one: there is one
+ * such transaction at a time. A session that holds the others up for three times the patience is ended; its worker is
+ * frozen, or waits for somebody's lock and may try again.
+ */
+export async function lockStarters(session: Session, patienceMs = PATIENCE_MS): Promise<void> {
+  await lockTable(session, STARTERS, 3 * patienceMs);
 }
 
 /** The present epochs of a run's tables, by id in `lethe.epoch`: what its writers fence with. */

@@ -19,7 +19,7 @@ import type { ChildStatus, PreparedRun, ResolvedRun, SyncJobInput } from '../act
 import { type Group, groupsOf, share } from './groups.js';
 import type { holdSnapshot } from './holdSnapshot.js';
 import { type GroupReport, type Progress, type TableState, windowSignal } from './messages.js';
-import { control } from './options.js';
+import { type Activities, activitiesOf, type Tuning } from './options.js';
 import { progressTable } from './progressTable.js';
 import type { syncJob } from './syncJob.js';
 import type { syncTable } from './syncTable.js';
@@ -51,6 +51,7 @@ export class Conductor {
   private paused: boolean;
   private concurrency: number;
   private layer: number;
+  private readonly activities: Activities;
   private readonly groups: Group[][];
   private readonly tables: Map<number, TableState>;
   private readonly running: Set<string>;
@@ -62,11 +63,12 @@ export class Conductor {
   constructor(
     private readonly resolved: ResolvedRun,
     private readonly prepared: PreparedRun,
-    private readonly input: SyncJobInput & { historyLimit?: number },
+    private readonly input: SyncJobInput & { tuning?: Tuning },
     paused: boolean,
     carried?: Carried,
   ) {
     this.groups = groupsOf(prepared);
+    this.activities = activitiesOf(input.tuning);
     this.warnings = [...prepared.warnings];
     this.paused = carried?.paused ?? paused;
     this.concurrency = carried?.concurrency ?? prepared.concurrency;
@@ -120,10 +122,9 @@ export class Conductor {
       this.tables.set(id, { ...this.tables.get(id)!, ...table });
     }
     const name = report.group.slice(this.workflowId('').length);
-    if (report.ended && this.running.delete(name)) {
-      this.done.add(name);
-      if (!report.ended.ok) this.failure ??= { type: report.ended.type, message: report.ended.message };
-    }
+    if (report.ended && !report.ended.ok)
+      this.failure ??= { type: report.ended.type, message: report.ended.message };
+    if (report.ended && this.running.delete(name)) this.done.add(name);
     this.show();
   }
 
@@ -132,10 +133,19 @@ export class Conductor {
     await this.start<typeof holdSnapshot>(
       'holdSnapshot',
       'snapshot',
-      { ref, holders: SNAPSHOT_HOLDERS },
+      { ref, root: workflowInfo().workflowId, holders: SNAPSHOT_HOLDERS, tuning: this.input.tuning },
       'snapshot',
     );
-    await control.awaitSnapshot(ref);
+    const scope = new CancellationScope();
+    const published = scope.run(() => this.activities.control.awaitSnapshot(ref));
+    // The holders say why when there will be none.
+    published.catch(() => undefined);
+    try {
+      await Promise.race([published, condition(() => this.failure !== undefined)]);
+    } finally {
+      scope.cancel();
+    }
+    this.throwFailure();
   }
 
   async releaseSnapshot(): Promise<void> {
@@ -153,7 +163,7 @@ export class Conductor {
   private async loadLayer(groups: Group[]): Promise<void> {
     const waiting = groups.filter(({ name }) => !this.done.has(name) && !this.running.has(name));
     while (waiting.length > 0 || this.running.size > 0) {
-      if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
+      this.throwFailure();
       await this.continueAsNewWhenFull();
       const free = this.paused ? 0 : Math.max(0, this.concurrency - this.running.size);
       const starting = waiting.splice(0, free);
@@ -172,19 +182,25 @@ export class Conductor {
       // Those that go on share what the ended ones leave.
       else if (waiting.length === 0 && this.running.size < sharing) await this.tellWindows();
     }
-    if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
+    this.throwFailure();
   }
 
   /** Cancels what runs and waits until it has ended, so that nothing writes while the destination is put back. */
   async stopTables(): Promise<void> {
     const ids = [...this.running].map((name) => this.workflowId(name));
-    for (const name of this.running) await this.cancel(name);
-    for (let wait = 100; ids.length > 0; wait = Math.min(wait * 2, 5_000)) {
-      const statuses = await control.childStatus(ids);
-      if (statuses.every(({ status }) => !mayRun(status))) break;
-      await sleep(wait);
+    for (let round = 0; ids.length > 0; round += 1) {
+      // Again in each round: one that was still being started could not be told.
+      await Promise.all([...this.running].map((name) => this.cancel(name)));
+      const statuses = await this.activities.control.childStatus(ids);
+      const over = statuses.every(({ status }) => !mayRun(status) && (status !== 'missing' || round > 2));
+      if (over) break;
+      await sleep(Math.min(100 * 2 ** round, 5_000));
     }
     this.running.clear();
+  }
+
+  private throwFailure(): void {
+    if (this.failure) throw ApplicationFailure.nonRetryable(this.failure.message, this.failure.type);
   }
 
   /** True for the "error" by which a workflow continues as new. */
@@ -209,7 +225,7 @@ export class Conductor {
             names: group.tables.map(({ name }) => name),
             small: group.small,
             window: share(this.concurrency, this.running.size),
-            historyLimit: this.input.historyLimit,
+            tuning: this.input.tuning,
           },
           group.tables.length === 1 ? group.name : `${group.tables.length} small tables`,
         ),
@@ -267,7 +283,9 @@ export class Conductor {
 
   /** Finds out about workflows that ended without a word: terminated, or timed out. */
   private async lookUp(): Promise<void> {
-    const statuses = await control.childStatus([...this.running].map((name) => this.workflowId(name)));
+    const statuses = await this.activities.control.childStatus(
+      [...this.running].map((name) => this.workflowId(name)),
+    );
     for (const { workflowId, status } of statuses) {
       if (mayRun(status)) continue;
       const name = workflowId.slice(this.workflowId('').length);
@@ -285,7 +303,7 @@ export class Conductor {
     const info = workflowInfo();
     const full =
       info.continueAsNewSuggested ||
-      info.historyLength > (this.input.historyLimit ?? Number.POSITIVE_INFINITY);
+      info.historyLength > (this.input.tuning?.historyLimit ?? Number.POSITIVE_INFINITY);
     if (!full || CancellationScope.current().consideredCancelled) return;
     await condition(allHandlersFinished);
     await continueAsNew<typeof syncJob>({

@@ -14,7 +14,7 @@ export function checkInput(input: unknown): SyncJobWorkflowInput {
   }
   const given = input as Record<string, unknown>;
   const mistakes = Object.keys(given)
-    .filter((key) => !['job', 'file', 'env', 'acceptDomains', 'carried', 'historyLimit'].includes(key))
+    .filter((key) => !['job', 'file', 'env', 'acceptDomains', 'carried', 'tuning'].includes(key))
     .map((key) => `unknown field "${key}"`);
   for (const key of ['job', 'env']) {
     if (given[key] !== undefined && typeof given[key] !== 'string')

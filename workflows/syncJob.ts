@@ -13,14 +13,14 @@ import { type Carried, Conductor } from './conductor.js';
 import { describeFailure } from './failures.js';
 import { checkInput } from './input.js';
 import { concurrencyUpdate, pauseSignal, progressQuery, reportSignal, resumeSignal } from './messages.js';
-import { control, longControl } from './options.js';
+import { type Activities, activitiesOf, type Tuning } from './options.js';
 
 /** Input of `syncJob`, with what it hands itself over continue-as-new. */
 export interface SyncJobWorkflowInput extends SyncJobInput {
   /** Set by the workflow itself. */
   carried?: Carried;
-  /** Continue as new after so many history events; for tests. */
-  historyLimit?: number;
+  /** For tests. */
+  tuning?: Tuning;
 }
 
 export interface SyncResult {
@@ -34,10 +34,11 @@ export interface SyncResult {
  * error unless every row arrived and every check passed; whatever the end, nothing that was taken away stays away.
  */
 export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult> {
-  const { carried, historyLimit, ...job } = checkInput(input);
+  const { carried, tuning, ...job } = checkInput(input);
+  const activities = activitiesOf(tuning);
   // Buffered signals reach their handlers as soon as these are set, so the conductor of a later leg is there before.
   let conductor =
-    carried && new Conductor(carried.resolved, carried.prepared, { ...job, historyLimit }, false, carried);
+    carried && new Conductor(carried.resolved, carried.prepared, { ...job, tuning }, false, carried);
   let paused = false;
   setHandler(progressQuery, () => conductor?.progress() ?? planning(job), {
     description: 'Tables, rows and phase of the run.',
@@ -67,7 +68,7 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
   });
 
   let checks: RunVerdict['checks'] = [];
-  const resolved = carried?.resolved ?? (await control.resolveJob(job));
+  const resolved = carried?.resolved ?? (await activities.planning.resolveJob(job));
   const { ref } = resolved;
   upsertSearchAttributes([
     { key: JOB_ATTRIBUTE, value: ref.job },
@@ -76,24 +77,26 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
   ]);
   try {
     if (!conductor) {
-      const prepared = await control.prepareRun(ref, job);
-      conductor = new Conductor(resolved, prepared, { ...job, historyLimit }, paused);
+      const prepared = await activities.planning.prepareRun(ref, job);
+      conductor = new Conductor(resolved, prepared, { ...job, tuning }, paused);
       await conductor.holdSnapshot();
-      await longControl.openDestination(ref);
+      await activities.longControl.openDestination(ref);
     }
     await conductor.loadTables();
     conductor.enter('settling');
-    conductor.warn(await longControl.settleReferences(ref));
+    conductor.warn(await activities.longControl.settleReferences(ref));
     conductor.enter('validating');
-    const verdict = await longControl.validateRun(ref);
+    const verdict = await activities.longControl.validateRun(ref);
     checks = verdict.checks;
     refuse(verdict);
-    await longControl.finishRun(ref, { state: 'complete', checks });
+    await activities.longControl.finishRun(ref, { state: 'complete', checks });
     return { run: ref.run, job: ref.job, verdict };
   } catch (error) {
     if (conductor?.isContinuing(error)) throw error;
     const failure = describeFailure(error);
-    const undone = await CancellationScope.nonCancellable(() => undo(ref, conductor, error, failure, checks));
+    const undone = await CancellationScope.nonCancellable(() =>
+      undo(activities, ref, conductor, error, failure, checks),
+    );
     if (isCancellation(error) && !undone) throw error;
     throw ApplicationFailure.nonRetryable([failure.message, undone].filter(Boolean).join(' '), failure.type);
   } finally {
@@ -106,22 +109,37 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
 
 /** Stops the tables and ends the run in its ledger. Returns what could not be done, as a sentence. */
 async function undo(
+  activities: Activities,
   ref: RunRef,
   conductor: Conductor | undefined,
   error: unknown,
   failure: { type: string; message: string },
   checks: RunVerdict['checks'],
 ): Promise<string | undefined> {
-  // Without a plan there is nothing in the ledger and nothing was taken away.
-  if (!conductor) return undefined;
+  if (!conductor) return endPlanned(activities, ref, error);
   try {
     await conductor.stopTables();
     const state = isCancellation(error) ? 'cancelled' : 'failed';
-    await longControl.finishRun(ref, { state, error: failure.type, message: failure.message, checks });
+    await activities.longControl.finishRun(ref, {
+      state,
+      error: failure.type,
+      message: failure.message,
+      checks,
+    });
     return undefined;
   } catch (second) {
     return `What was taken away could not be put back: ${describeFailure(second).message} Run \`lethe restore\` once that is mended.`;
   }
+}
+
+/** Nothing was taken away yet, but a run that is cancelled while it is planned may stand in the ledger. */
+async function endPlanned(activities: Activities, ref: RunRef, error: unknown): Promise<undefined> {
+  if (!isCancellation(error)) return;
+  const { type, message } = describeFailure(error);
+  // It fails where the ledger, or the run in it, is not there.
+  await activities.planning
+    .finishRun(ref, { state: 'cancelled', error: type, message })
+    .catch(() => undefined);
 }
 
 function refuse(verdict: RunVerdict): void {

@@ -13,7 +13,7 @@ import type { PartitionResult } from '../activities/types.js';
 import type { RunRef } from '../ledger/types.js';
 import { describeFailure } from './failures.js';
 import { type GroupReport, reportSignal, type TableReport, windowSignal } from './messages.js';
-import { control, data, longControl } from './options.js';
+import { activitiesOf, type Tuning } from './options.js';
 
 /** Input of `syncTable`: one large table, or several small ones that share an activity. */
 export interface SyncTableInput {
@@ -26,8 +26,7 @@ export interface SyncTableInput {
   small: boolean;
   /** Partitions in flight at once. 0: paused. */
   window: number;
-  /** Continue as new after so many history events; default: when the server suggests it. */
-  historyLimit?: number;
+  tuning?: Tuning;
   /** Carried over a continue-as-new. */
   carried?: { rows: number; quarantined: number };
 }
@@ -37,7 +36,9 @@ export interface SyncTableInput {
  * left to do is asked of the ledger, so that a new attempt, or the next leg after continue-as-new, does only those.
  */
 export async function syncTable(input: SyncTableInput): Promise<void> {
-  const report = reporter(input);
+  const { data, longControl } = activitiesOf(input.tuning);
+  const totals = { rows: 0, quarantined: 0, ...input.carried };
+  const report = reporter(input, totals);
   let window = input.window;
   setHandler(
     windowSignal,
@@ -53,12 +54,12 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
     await condition(() => window > 0);
     await report('loading');
     if (input.small) {
-      await data().anonymizeTables.executeWithOptions({ summary: summaryOf(input.names) }, [
+      await data.anonymizeTables.executeWithOptions({ summary: summaryOf(input.names) }, [
         input.ref,
         input.tables,
       ]);
     } else {
-      await loadPartitions(input, () => window, report);
+      await loadPartitions(input, totals, () => window, report);
     }
     await report('settling');
     const settled = await longControl.settleTables.executeWithOptions({ summary: summaryOf(input.names) }, [
@@ -79,10 +80,21 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
 
 type Report = (state: TableReport['state'], more?: Partial<GroupReport>) => Promise<void>;
 
-async function loadPartitions(input: SyncTableInput, window: () => number, report: Report): Promise<void> {
+/** Of a large table, as far as is known. */
+interface Totals {
+  rows: number;
+  quarantined: number;
+}
+
+async function loadPartitions(
+  input: SyncTableInput,
+  totals: Totals,
+  window: () => number,
+  report: Report,
+): Promise<void> {
   const [table] = input.tables as [number];
-  const load = data().anonymizePartition;
-  const totals = { rows: input.carried?.rows ?? 0, quarantined: input.carried?.quarantined ?? 0 };
+  const { control, data } = activitiesOf(input.tuning);
+  const load = data.anonymizePartition;
   const queue = await control.cutTable.executeWithOptions({ summary: `cut ${input.names[0]}` }, [
     input.ref,
     table,
@@ -120,7 +132,7 @@ async function loadPartitions(input: SyncTableInput, window: () => number, repor
     await condition(() => finished > seen || (!draining() && queue.length > 0 && active < window()));
     if (finished - reported >= Math.max(1, all / 20)) {
       reported = finished;
-      await report('loading', { tables: [{ id: table, ...totals, state: 'loading' }] });
+      await report('loading');
     }
   }
   if (failure !== undefined) throw failure;
@@ -131,20 +143,18 @@ async function loadPartitions(input: SyncTableInput, window: () => number, repor
 
 function historyFull(input: SyncTableInput): boolean {
   const info = workflowInfo();
-  return info.continueAsNewSuggested || info.historyLength > (input.historyLimit ?? Number.POSITIVE_INFINITY);
+  return (
+    info.continueAsNewSuggested ||
+    info.historyLength > (input.tuning?.historyLimit ?? Number.POSITIVE_INFINITY)
+  );
 }
 
 /** Tells the root by workflow id, without a run id: the root may have continued as new, or be gone. */
-function reporter(input: SyncTableInput): Report {
+function reporter(input: SyncTableInput, totals: Totals): Report {
   const group = workflowInfo().workflowId;
   const root = getExternalWorkflowHandle(input.root);
   return async (state, more) => {
-    const tables = input.tables.map((id) => ({
-      id,
-      rows: input.carried?.rows ?? 0,
-      quarantined: input.carried?.quarantined ?? 0,
-      state,
-    }));
+    const tables = input.tables.map((id) => ({ id, ...totals, state }));
     try {
       await root.signal(reportSignal, { group, tables, ...more });
     } catch (error) {

@@ -103,7 +103,7 @@ async function quantiles(
      )
      SELECT ${key.map((column, i) => `${keyText(source, column)} AS k${i}`).join(', ')}
      FROM sample
-     JOIN generate_series(1, ${wanted - 1}) AS lethe_cut (n) ON lethe_place = 1 + lethe_size * n / ${wanted}
+     JOIN generate_series(1, ${wanted - 1}) AS lethe_cut (lethe_n) ON lethe_place = 1 + lethe_size * lethe_n / ${wanted}
      WHERE lethe_size >= ${wanted * 4}
      ORDER BY lethe_place`,
   );
