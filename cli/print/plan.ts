@@ -43,7 +43,8 @@ function head(plan: Plan, job: Job): string {
   return [
     `${paint.bold(`Plan of ${plan.job}`)}: database ${plan.source.name} → ${plan.destination.name}, ${plan.mode}, consistency ${plan.consistency}`,
     `${counted(plan.tables.length, 'table')}, about ${counted(rows, 'row')}, ${bytes(size)}`,
-    `Limits on the source: ${counted(connections, 'connection')}, a snapshot held for at most ${duration(snapshot.maxAgeSeconds)}, ${counted(plan.execution.concurrency, 'partition')} at once, batches of ${count(plan.execution.batchRows)} rows`,
+    `Limits on the source: ${counted(connections, 'connection')}, a snapshot held for at most ${duration(snapshot.maxAgeSeconds)}`,
+    `At once: ${counted(plan.execution.concurrency, 'partition')}, in batches of ${count(plan.execution.batchRows)} rows`,
     `Rows that cannot be written: ${failureText(plan)}`,
   ].join('\n');
 }
@@ -186,16 +187,21 @@ function undecidedText(plan: Plan, source: Catalog): string {
     const line = suggestion
       ? columnLine(column.name, suggestion.spec)
       : `${columnLine(column.name, 'keep')} ?`;
-    lines.set(finding.table, [
-      ...(lines.get(finding.table) ?? []),
-      `        ${line.padEnd(36)} ${paint.dim(`# ${reason}`)}`,
-    ]);
+    lines.set(finding.table, [...(lines.get(finding.table) ?? []), ...explained(line, reason)]);
   }
   if (lines.size === 0) return '';
   const blocks = [...lines].map(([name, columns]) =>
     [`    ${name}:`, '      columns:', ...columns].join('\n'),
   );
   return ['  tables:', ...blocks].join('\n');
+}
+
+/** A line with a comment behind it, or above where that would be too wide. */
+function explained(line: string, reason: string): string[] {
+  const indent = ' '.repeat(8);
+  const behind = `${indent}${line.padEnd(36)} # ${reason}`;
+  if (behind.length <= terminalWidth()) return [behind.replace(/ # .*$/, (comment) => paint.dim(comment))];
+  return [paint.dim(wrap(reason, terminalWidth(), `${indent}# `)), indent + line];
 }
 
 function verdict(plan: Plan): string {
