@@ -16,6 +16,9 @@ const DIGIT_0 = 0x30;
 const DIGIT_7 = 0x37;
 const TILDE = 0x7e;
 const SPACE = 0x20;
+const PACKED_BYTES = 1 << 16;
+const USUAL_BYTES = 5 << 19;
+const GIANT_BYTES = 1 << 24;
 
 /** Rows of one chunk with the leading fields taken out. Offsets are into `bytes`. */
 export interface RowBlock {
@@ -39,15 +42,14 @@ export function decodeRows(chunk: CopyChunk, count: number, total: number): RowB
   if (bytes[bytes.length - 1] !== LINE_FEED) throw notCopyText();
   const fields: (string | null)[][] = Array.from({ length: count }, () => new Array<string | null>(size));
   const starts = new Int32Array(size * (count + 1));
-  // Once for the whole chunk: slices of it share its memory, and Latin-1 keeps every byte.
-  const text = count > 0 ? bytes.toString('latin1') : '';
+  const plain = new PlainText(bytes);
   let at = 0;
   let s = 0;
   for (let row = 0; row < size; row++) {
     const end = ends[row]! - 1;
+    const from = at;
     for (let field = 0; field < count; field++) {
       starts[s++] = at;
-      const from = at;
       let seen = 0;
       let escaped = false;
       for (; at < end; at++) {
@@ -57,14 +59,74 @@ export function decodeRows(chunk: CopyChunk, count: number, total: number): RowB
         seen |= byte;
       }
       if ((at === end) !== (field === total - 1)) throw notCopyText();
-      fields[field]![row] =
-        !escaped && seen < 0x80 ? text.slice(from, at) : decodeValue(bytes, from, at, escaped);
+      if (escaped || seen >= 0x80) fields[field]![row] = decodeValue(bytes, starts[s - 1]!, at, escaped);
       at++;
     }
     starts[s++] = at;
+    plain.add(fields, row, starts, from, at);
     at = end + 1;
   }
+  plain.flush(fields, starts, size);
   return { bytes, size, fields, starts, ends };
+}
+
+/** One for all: nothing is kept in it between calls. */
+const packed = Buffer.allocUnsafeSlow(PACKED_BYTES);
+
+/**
+ * Makes strings of ASCII fields, many at a time: the leading parts of rows are put together, read as one string, and
+ * cut. The string is small enough to die young: a megabyte at a time would have the collector sweep everything.
+ */
+class PlainText {
+  private used = 0;
+  private firstRow = 0;
+
+  constructor(private readonly bytes: Buffer) {}
+
+  /** The leading part of a row, `from` … `to`; fields that were decoded already stay as they are. */
+  add(fields: readonly (string | null)[][], row: number, starts: Int32Array, from: number, to: number): void {
+    if (fields.length === 0) return;
+    if (this.used + to - from > PACKED_BYTES) this.flush(fields, starts, row);
+    if (to - from > PACKED_BYTES) {
+      this.cut(fields, starts, row, row + 1, this.bytes.toString('latin1', from, to));
+      this.firstRow = row + 1;
+      return;
+    }
+    const { bytes } = this;
+    let { used } = this;
+    for (let at = from; at < to; at++) packed[used++] = bytes[at]!;
+    this.used = used;
+  }
+
+  flush(fields: readonly (string | null)[][], starts: Int32Array, toRow: number): void {
+    if (fields.length > 0)
+      this.cut(fields, starts, this.firstRow, toRow, packed.toString('latin1', 0, this.used));
+    this.used = 0;
+    this.firstRow = toRow;
+  }
+
+  private cut(
+    fields: readonly (string | null)[][],
+    starts: Int32Array,
+    fromRow: number,
+    toRow: number,
+    text: string,
+  ): void {
+    const count = fields.length;
+    const stride = count + 1;
+    let offset = 0;
+    for (let row = fromRow; row < toRow; row++) {
+      const begin = row * stride;
+      const shift = offset - starts[begin]!;
+      for (let field = 0; field < count; field++) {
+        const column = fields[field]!;
+        if (column[row] === undefined) {
+          column[row] = text.slice(starts[begin + field]! + shift, starts[begin + field + 1]! + shift - 1);
+        }
+      }
+      offset = starts[begin + count]! + shift;
+    }
+  }
 }
 
 function decodeValue(bytes: Buffer, from: number, to: number, escaped: boolean): string | null {
@@ -122,36 +184,62 @@ export interface RowRange {
 
 /** Writes rows as COPY text into a buffer that grows to the largest chunk and is used again. */
 export class RowEncoder {
-  private out = Buffer.allocUnsafeSlow(1 << 20);
+  private out = Buffer.allocUnsafeSlow(USUAL_BYTES);
   private used = 0;
+  /**
+   * The block's bytes are copied behind what is written, once, and moved forward from there piece by piece: within one
+   * buffer that takes no object for each piece. What is behind `unread` is still needed.
+   */
+  private shift = 0;
+  private unread = 0;
+  private blockEnd = 0;
 
   /**
    * Rows of `block` with their leading fields replaced by `fields` and the rest as it was. The result is valid until
    * the next call.
    *
+   * @param fields In the order in which the fields stand in the block.
    * @param rest whether anything follows the block's leading fields.
    */
   encode(block: RowBlock, fields: readonly OutputField[], rest: boolean, range: RowRange = {}): Buffer {
     const { from = 0, to = block.size, skip } = range;
     const stride = block.fields.length + 1;
-    this.used = 0;
+    this.take(block, from, to);
     for (let row = from; row < to; row++) {
       if (skip !== undefined && skip[row] !== 0) continue;
+      this.unread = this.shift + block.starts[row * stride]!;
       for (let f = 0; f < fields.length; f++) {
         const field = fields[f]!;
         if (field.kind === 'values') {
           this.value(field.values[row]!);
         } else {
           const start = block.starts[row * stride + field.field]!;
-          this.slice(block.bytes, start, block.starts[row * stride + field.field + 1]! - 1);
+          this.slice(start, block.starts[row * stride + field.field + 1]! - 1);
         }
         this.out[this.used++] = TAB;
       }
-      if (rest) this.slice(block.bytes, block.starts[row * stride + stride - 1]!, block.ends[row]!);
+      if (rest) this.slice(block.starts[row * stride + stride - 1]!, block.ends[row]!);
       else if (fields.length > 0) this.out[this.used - 1] = LINE_FEED;
       else this.out[this.used++] = LINE_FEED;
     }
     return this.out.subarray(0, this.used);
+  }
+
+  private take(block: RowBlock, from: number, to: number): void {
+    const begin = from === 0 ? 0 : block.ends[from - 1]!;
+    const end = to === 0 ? 0 : block.ends[to - 1]!;
+    const length = Math.max(0, end - begin);
+    const tooSmall = this.out.length < length * 2;
+    // One giant row must not keep its memory until the end.
+    const tooLarge = this.out.length > GIANT_BYTES && this.out.length > length * 20;
+    if (tooSmall || tooLarge)
+      this.out = Buffer.allocUnsafeSlow(Math.max(USUAL_BYTES, Math.ceil(length * 2.5)));
+    const tail = this.out.length - length;
+    if (length > 0) block.bytes.copy(this.out, tail, begin, end);
+    this.shift = tail - begin;
+    this.unread = tail;
+    this.blockEnd = this.out.length;
+    this.used = 0;
   }
 
   /** Appends a value, escaped. Plain ASCII, the common case, is written here byte by byte: a native call costs more. */
@@ -197,19 +285,42 @@ export class RowEncoder {
     this.used = used;
   }
 
-  private slice(bytes: Buffer, from: number, to: number): void {
+  private slice(from: number, to: number): void {
     this.reserve(to - from);
-    this.used += bytes.copy(this.out, this.used, from, to);
+    this.out.copyWithin(this.used, from + this.shift, to + this.shift);
+    this.used += to - from;
   }
 
-  /** Room for so many bytes and a separator. */
+  /** Room for so many bytes and a separator, before what is unread. */
   private reserve(bytes: number): void {
     const needed = this.used + bytes + 2;
-    if (needed <= this.out.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.ceil(this.out.length * 1.5)));
+    if (needed <= this.unread) return;
+    const left = this.blockEnd - this.unread;
+    const larger = Buffer.allocUnsafeSlow(Math.ceil((needed + left) * 1.5));
     this.out.copy(larger, 0, 0, this.used);
+    const unread = larger.length - left;
+    this.out.copy(larger, unread, this.unread, this.blockEnd);
+    this.shift += unread - this.unread;
+    this.unread = unread;
+    this.blockEnd = larger.length;
     this.out = larger;
   }
+}
+
+/** Whole rows as COPY text, all of the same width. */
+export function encodeRows(rows: readonly (readonly (string | null)[])[]): Buffer {
+  const block = {
+    bytes: Buffer.alloc(0),
+    size: rows.length,
+    fields: [],
+    starts: new Int32Array(rows.length),
+    ends: rows.map(() => 0),
+  };
+  const fields = (rows[0] ?? []).map((_, f) => ({
+    kind: 'values' as const,
+    values: rows.map((row) => row[f]!),
+  }));
+  return new RowEncoder().encode(block, fields, false);
 }
 
 /** By byte: the letter after the backslash, or 0. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { TablePlan } from '../../plan/plan.js';
-import { quoteColumns, quoteIdent, quoteTable } from '../identifiers.js';
-import { execute, query, type Session } from '../session.js';
+import type { Plan, TablePlan } from '../../plan/plan.js';
+import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
+import type { Fence } from '../saga/put-back.js';
+import { execute, query, type Session, withTransaction } from '../session.js';
 import { conflictColumns } from './sink.js';
 
 /**
@@ -20,6 +21,8 @@ export async function makeKeepTable(destination: Session, run: string, plan: Tab
     destination,
     `CREATE TABLE ${keepTable(run, plan)} AS SELECT ${columns} FROM ${quoteTable(plan.destination)} WITH NO DATA`,
   );
+  // Its name is a hash; this tells whose it is.
+  await query(destination, `COMMENT ON TABLE ${keepTable(run, plan)} IS ${quoteLiteral(run)}`);
 }
 
 /**
@@ -37,11 +40,51 @@ export async function deleteMissing(destination: Session, run: string, plan: Tab
     `DELETE FROM ${quoteTable(plan.destination)} AS present
      WHERE NOT EXISTS (SELECT FROM ${keep} AS kept WHERE ${pairs.join(' AND ')})`,
   );
-  await dropKeepTable(destination, run, plan);
+  await query(destination, `DROP TABLE ${keep}`);
   return deleted;
 }
 
-/** Removes it, where a run ends without having deleted. */
-export async function dropKeepTable(destination: Session, run: string, plan: TablePlan): Promise<void> {
-  await query(destination, `DROP TABLE IF EXISTS ${keepTable(run, plan)}`);
+/**
+ * After the load of an `upsert` with `deleteMissing`: deletes what the source no longer has, children before the parents
+ * that they reference, a table a transaction; tables that a former attempt has done are left alone. When rows are in
+ * quarantine nothing is deleted, since those would count as missing, and a sentence that says so is returned.
+ */
+export async function followDeletions(
+  destination: Session,
+  fence: Fence,
+  run: string,
+  { tables, order }: Plan,
+): Promise<string | undefined> {
+  const [row] = await query(
+    destination,
+    'SELECT count(*) AS n FROM lethe.quarantine WHERE run = $1 AND replayed_at IS NULL',
+    [run],
+  );
+  if (row?.n !== '0') {
+    await dropKeepTables(destination, run);
+    return 'Deletions of the source were not followed this time: rows are in quarantine, and would count as deleted.';
+  }
+  for (const id of order.flat().reverse()) {
+    const table = tables.find((candidate) => candidate.id === id && candidate.deleteMissing);
+    if (!table) continue;
+    await withTransaction(destination, async () => {
+      await fence(destination, [table.destination]);
+      const [keep] = await query(destination, 'SELECT to_regclass($1) AS there', [keepTable(run, table)]);
+      if (keep?.there) await deleteMissing(destination, run, table);
+    });
+  }
+  return undefined;
+}
+
+/** Removes the tables of a run that ends without having deleted, and of runs that have ended without a word. */
+export async function dropKeepTables(destination: Session, run: string): Promise<void> {
+  const rows = await query(
+    destination,
+    `SELECT c.oid::regclass::text AS name FROM pg_catalog.pg_class c LEFT JOIN lethe.run r
+         ON r.run::text = pg_catalog.obj_description(c.oid, 'pg_class')
+      WHERE c.relnamespace = 'lethe'::regnamespace AND c.relname LIKE 'keep\\_%'
+        AND (r.run = $1::uuid OR r.run IS NULL OR r.state IN ('complete', 'failed', 'cancelled', 'superseded'))`,
+    [run],
+  );
+  for (const { name } of rows) await query(destination, `DROP TABLE IF EXISTS ${name}`);
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
 import type { CopyIn } from '../copy/in.js';
-import type { CopyOut } from '../copy/out.js';
+import type { CopyChunk, CopyOut } from '../copy/out.js';
 import { decodeRows, RowEncoder } from '../copy/text.js';
 import { sanitize } from '../errors.js';
 import type { TableContext } from './context.js';
@@ -47,12 +47,13 @@ export async function pump(
   const name = tableText(context.table.plan.source);
   const source = createHash('sha256');
   const output = createHash('sha256');
-  // The socket may still hold the chunk before while the next one is encoded.
+  // The socket may still hold the chunk before: while one is on its way, the next is made in other memory.
   const encoders = [new RowEncoder(), new RowEncoder()] as const;
   const rules: Record<string, number> = {};
   const leaks: Record<string, number> = {};
   let rows = 0;
   let bytes = 0;
+  let before: CopyChunk | undefined;
   try {
     for (let chunk = await reader.next(), turn = 0; chunk; chunk = await reader.next(), turn ^= 1) {
       source.update(chunk.bytes);
@@ -60,10 +61,15 @@ export async function pump(
       evidence?.push(evidenceOf(keys, shape, block));
       const transformed = compiled.transform(shape.chunk(block));
       if (transformed.failed.length > 0) throw new RowsRefused();
-      const out = encoders[turn]!.encode(block, shape.output(transformed), shape.rest);
+      // With nothing taken out, the rows go on as they came.
+      const out =
+        shape.leading === 0
+          ? block.bytes
+          : encoders[turn]!.encode(block, shape.output(transformed), shape.rest);
       output.update(out);
       await refusing(writer.write(out));
-      reader.release(chunk);
+      if (before) reader.release(before);
+      before = chunk;
       add(rules, transformed.rules);
       add(leaks, transformed.equal);
       rows += block.size;

@@ -4,7 +4,7 @@ import { readFilenodes, readFingerprint } from '../catalog/fingerprint.js';
 import { toUtf8 } from '../copy/encoding.js';
 import { copyIn } from '../copy/in.js';
 import { type CopyChunk, type CopyOut, copyOut } from '../copy/out.js';
-import { RowEncoder } from '../copy/text.js';
+import { encodeRows } from '../copy/text.js';
 import { sanitize } from '../errors.js';
 import { quoteLiteral } from '../identifiers.js';
 import { openSession, query, type Session, type SessionOptions } from '../session.js';
@@ -181,18 +181,9 @@ export class Source {
 
   private async fill(side: Side, values: readonly string[]): Promise<void> {
     await query(this.current, `DELETE FROM pg_temp.lethe_bound WHERE side = '${side}'`);
-    const rows = values.map((value, place) => [side, String(place), value]);
-    const block = {
-      bytes: Buffer.alloc(0),
-      size: rows.length,
-      fields: [],
-      starts: new Int32Array(rows.length),
-      ends: [],
-    };
-    const fields = [0, 1, 2].map((i) => ({ kind: 'values' as const, values: rows.map((row) => row[i]!) }));
     try {
       const copy = copyIn(this.current, 'COPY pg_temp.lethe_bound FROM STDIN');
-      await copy.write(new RowEncoder().encode(block, fields, false));
+      await copy.write(encodeRows(values.map((value, place) => [side, String(place), value])));
       await copy.finish();
     } catch (error) {
       throw sanitize(error, 'giving the source the bounds of a batch');

@@ -119,6 +119,17 @@ describe('COPY text', () => {
     expect(out.equals(chunk.bytes)).toBe(true);
   });
 
+  test('values may grow beyond any buffer', () => {
+    const rows = Array.from({ length: 30 }, (_, i) => [`a${i}`, 'k', `rest ${i}`]);
+    const grown = rows.map(([, k, rest], i) => [(i % 2 === 0 ? 'x' : 'é\\').repeat(200_000 + i), k!, rest!]);
+    const block = decodeRows(copyText(rows), 2, 3);
+    const fields: OutputField[] = [
+      { kind: 'values', values: grown.map(([value]) => value!) },
+      { kind: 'raw', field: 1 },
+    ];
+    expect(new RowEncoder().encode(block, fields, true).equals(copyText(grown).bytes)).toBe(true);
+  });
+
   test('rows that have other fields than asked for are refused, not shifted', () => {
     const short = copyText([
       ['a', 'b'],
