@@ -9,7 +9,8 @@ import {
   transformColumn,
 } from './branches.js';
 import { canonicalPrf, type JobKeys, partPrf } from './keys.js';
-import { getTransformer } from './registry.js';
+import { getTransformer, versions } from './registry.js';
+import { loadSandbox } from './sandbox.js';
 import type { Column, ColumnTransform, ColumnType, Prf, TransformerSpec } from './transformer.js';
 
 export type { FailedValue, RuleBranch, SourceChunk } from './branches.js';
@@ -102,6 +103,13 @@ export function compileTable(
       return { columns: written, ...outcome };
     },
   };
+}
+
+/** `compileTable`, after what its transformers need was loaded: the interpreter of `js`. What threads should call. */
+export async function prepareTable(...given: Parameters<typeof compileTable>): Promise<CompiledTable> {
+  const all = given[0].columns.flatMap(({ branches }) => branches.flatMap(specs));
+  if ('js' in versions(all)) await loadSandbox();
+  return compileTable(...given);
 }
 
 function specs(branch: RuleBranch): readonly TransformerSpec[] {

@@ -23,7 +23,7 @@ export type {
   TableRuleSet,
   TransformedChunk,
 } from './compile.js';
-export { compileColumn, compileTable } from './compile.js';
+export { compileColumn, compileTable, prepareTable } from './compile.js';
 export { type JobKeys, jobKeys, parseJobKey } from './keys.js';
 export {
   getTransformer,

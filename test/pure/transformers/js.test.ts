@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { prepareTable } from '../../../anonymize/compile.js';
+import { jobKeys } from '../../../anonymize/keys.js';
 import { createSandbox, loadSandbox } from '../../../anonymize/sandbox.js';
-import { accepts, one, proof, run, spec, type } from './support.js';
+import { accepts, one, proof, run, spec, TEXT, type } from './support.js';
 
 beforeAll(loadSandbox);
 
@@ -182,6 +184,17 @@ test('what cannot be interrupted is given up with its interpreter, and a new one
   }).toThrow(/did not end and could not be interrupted/);
   expect(() => other.run(['x'], seeds)).toThrow(/given up because of another/);
   expect(() => createSandbox({ ...settings, code })).toThrow(/await loadSandbox/);
-  await loadSandbox();
+  // A table asks for it by itself, also when `js` is nested.
+  const column = {
+    name: 'note',
+    type: TEXT,
+    domain: 'public.t.note',
+    branches: [
+      { rule: 'columns', apply: spec({ regexReplace: [{ pattern: 'a', apply: { js: 'v => v + v' } }] }) },
+    ],
+  };
+  const table = await prepareTable({ columns: [column], key: [] }, jobKeys(new Uint8Array(32)));
+  const chunk = { size: 1, column: () => ['banana'], condition: () => new Uint8Array(1) };
+  expect(table.transform(chunk).columns).toEqual([['baanaanaa']]);
   expect(createSandbox({ ...settings, code: 'v => v' }).run(['x'], seeds)).toEqual([{ value: 'x' }]);
 });
