@@ -11,7 +11,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await createProgram().parseAsync(argv);
+  const program = await createProgram(argv.slice(2));
+  await program.parseAsync(argv);
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput;
   else process.exitCode = reportError(error, argv.includes('--json'));

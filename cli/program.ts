@@ -1,42 +1,89 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { nearest } from '../job/nearest.js';
-import { addApply } from './commands/apply.js';
-import { addCancel } from './commands/cancel.js';
-import { addClaim } from './commands/claim.js';
-import { addDev } from './commands/dev.js';
-import { addDoctor } from './commands/doctor.js';
-import { addExplain } from './commands/explain.js';
-import { addGrants } from './commands/grants.js';
-import { addInit } from './commands/init.js';
-import { addKeygen } from './commands/keygen.js';
-import { addPlan } from './commands/plan.js';
-import { addRestore } from './commands/restore.js';
-import { addRuns } from './commands/runs.js';
-import { addShow } from './commands/show.js';
-import { addSync } from './commands/sync.js';
-import { addWorker } from './commands/worker.js';
 
-const ADDERS = [
-  addInit,
-  addKeygen,
-  addGrants,
-  addClaim,
-  addPlan,
-  addSync,
-  addRestore,
-  addWorker,
-  addDev,
-  addRuns,
-  addShow,
-  addCancel,
-  addExplain,
-  addApply,
-  addDoctor,
+/** A subcommand: its name and arguments, one line about it, and the file that gives it options and action. */
+type Entry = readonly [
+  usage: string,
+  summary: string,
+  load: () => Promise<{ define(command: Command): void }>,
 ];
 
-/** The whole command line. Each subcommand is a file of `commands/`. */
-export function createProgram(): Command {
+const COMMANDS: readonly Entry[] = [
+  [
+    'init <SOURCE>',
+    'Write a job file with every table and column, suggestions, and what is left to decide.',
+    () => import('./commands/init.js'),
+  ],
+  ['keygen', 'Make a job key: 32 random bytes, base64.', () => import('./commands/keygen.js')],
+  [
+    'grants <JOB>',
+    'Print the least SQL that lets a role run the job, for both sides.',
+    () => import('./commands/grants.js'),
+  ],
+  [
+    'claim <DEST>',
+    'Allow Lethe to write a database that holds rows. It says what is at stake, and asks.',
+    () => import('./commands/claim.js'),
+  ],
+  [
+    'plan <JOB>',
+    'Show what a run would do, and everything that speaks against it. Writes nothing.',
+    () => import('./commands/plan.js'),
+  ],
+  ['sync <JOB>', 'Run a job and follow it to its end.', () => import('./commands/sync.js')],
+  [
+    'restore <DEST>',
+    'Put back what ended runs took away: constraints, indexes, triggers.',
+    () => import('./commands/restore.js'),
+  ],
+  [
+    'worker',
+    'Run a worker of the cluster that TEMPORAL_ADDRESS names, until SIGTERM or SIGINT.',
+    () => import('./commands/worker.js'),
+  ],
+  [
+    'dev',
+    'Run a Temporal server with its UI and a worker here, until Ctrl-C. State is kept under .lethe/.',
+    () => import('./commands/dev.js'),
+  ],
+  [
+    'runs',
+    'List the runs that the ledgers of the destinations know, the newest first.',
+    () => import('./commands/runs.js'),
+  ],
+  [
+    'show <RUN>',
+    'Show what the ledger says about a run: counts, quarantine, checks, what is owed, why it failed.',
+    () => import('./commands/show.js'),
+  ],
+  [
+    'cancel <RUN>',
+    'Cancel a run and wait until its destination has its constraints and triggers back.',
+    () => import('./commands/cancel.js'),
+  ],
+  [
+    'explain <JOB> <TABLE> <KEY...>',
+    'Say which rule hit a record, and what it must have become. Shows values: for your eyes only.',
+    () => import('./commands/explain.js'),
+  ],
+  [
+    'apply <JOB>',
+    "Create or update the job's schedule on the Temporal cluster.",
+    () => import('./commands/apply.js'),
+  ],
+  [
+    'doctor [JOB]',
+    'Check every part that a run needs, and say how to fix what is wrong.',
+    () => import('./commands/doctor.js'),
+  ],
+];
+
+/**
+ * The command line for `words`, what stands after `lethe`. Only the file of the command that they name is loaded: the
+ * others are known by their summary, so that help comes at once.
+ */
+export async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command('lethe')
     .description(
       'Anonymized copies of databases, with every foreign key valid, as durable Temporal workflows.',
@@ -46,8 +93,12 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .addHelpText('after', EPILOGUE)
     .exitOverride();
-  for (const add of ADDERS) add(program);
-  for (const command of program.commands) command.exitOverride().showSuggestionAfterError();
+  const names = words.filter((word) => !word.startsWith('-'));
+  const wanted = names[0] === 'help' ? names[1] : names[0];
+  for (const [usage, summary, load] of COMMANDS) {
+    const command = program.command(usage).description(summary).exitOverride().showSuggestionAfterError();
+    if (command.name() === wanted) (await load()).define(command);
+  }
   program.on('command:*', ([name]: string[]) => {
     const near = nearest(
       name ?? '',

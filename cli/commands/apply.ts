@@ -11,11 +11,8 @@ interface ApplyOptions {
   readonly json?: boolean;
 }
 
-export function addApply(program: Command): void {
-  program
-    .command('apply')
-    .argument('<JOB>', 'job file, or name of a job')
-    .description("Create or update the job's schedule on the Temporal cluster.")
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('--remove', 'take the schedule away')
     .option('--task-queue <name>', "the workers' task queue", 'lethe')

@@ -6,11 +6,8 @@ import { withTemporal } from '../session.js';
 import { paint, say, tell } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
 
-export function addCancel(program: Command): void {
-  addLedgerOptions(
-    program.command('cancel').argument('<RUN>', 'id of a run, the beginning of one, or "last"'),
-  )
-    .description('Cancel a run and wait until its destination has its constraints and triggers back.')
+export function define(command: Command): void {
+  addLedgerOptions(command)
     .addHelpText(
       'after',
       `

@@ -18,11 +18,8 @@ interface ClaimOptions {
   readonly env?: string;
 }
 
-export function addClaim(program: Command): void {
-  program
-    .command('claim')
-    .argument('<DEST>', 'the database that Lethe may empty and fill')
-    .description('Allow Lethe to write a database that holds rows. It says what is at stake, and asks.')
+export function define(command: Command): void {
+  command
     .option('-y, --yes', 'do not ask')
     .option('-j, --job <name...>', 'only these jobs may write it (default: any)')
     .option('-e, --env <name>', 'lay an environment of the job file over it')

@@ -11,12 +11,8 @@ interface DevOptions {
   readonly threads?: number;
 }
 
-export function addDev(program: Command): void {
-  program
-    .command('dev')
-    .description(
-      'Run a Temporal server with its UI and a worker here, until Ctrl-C. State is kept under .lethe/.',
-    )
+export function define(command: Command): void {
+  command
     .option('--port <n>', 'port of the server (default: a free one)', wholeNumber)
     .option('--ui-port <n>', 'port of its UI (default: a free one)', wholeNumber)
     .option('--threads <n>', 'partitions at once (default: the cores of the machine)', wholeNumber)

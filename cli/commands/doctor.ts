@@ -4,11 +4,8 @@ import { EXIT } from '../exit.js';
 import { jobArgument } from '../inputs.js';
 import { paint, say, sayJson, tell } from '../terminal.js';
 
-export function addDoctor(program: Command): void {
-  program
-    .command('doctor')
-    .argument('[JOB]', 'job file, or name of a job: its databases, key and plan are looked at too')
-    .description('Check every part that a run needs, and say how to fix what is wrong.')
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('--json', 'print the checks as JSON')
     .addHelpText(

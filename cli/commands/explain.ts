@@ -9,15 +9,8 @@ import { planOf, preview } from '../plans.js';
 import { previewText } from '../print/preview.js';
 import { say, sayJson, tell } from '../terminal.js';
 
-export function addExplain(program: Command): void {
-  program
-    .command('explain')
-    .argument('<JOB>', 'job file, or name of a job')
-    .argument('<TABLE>', 'schema.table of the source')
-    .argument('<KEY...>', "the record's key in the source, a value for each key column")
-    .description(
-      'Say which rule hit a record, and what it must have become. Shows values: for your eyes only.',
-    )
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('--run <id>', 'with consistency: run, the run whose output is meant')
     .option('--json', 'print it as JSON')

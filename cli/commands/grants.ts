@@ -15,11 +15,8 @@ interface GrantsOptions {
   readonly destinationRole?: string;
 }
 
-export function addGrants(program: Command): void {
-  program
-    .command('grants')
-    .argument('<JOB>', 'job file, or name of a job')
-    .description('Print the least SQL that lets a role run the job, for both sides.')
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('--source-role <name>', 'role on the source (default: the user of its URL)')
     .option('--destination-role <name>', 'role on the destination (default: the user of its URL)')

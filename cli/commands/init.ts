@@ -16,11 +16,8 @@ interface InitOptions {
   readonly force?: boolean;
 }
 
-export function addInit(program: Command): void {
-  program
-    .command('init')
-    .argument('<SOURCE>', 'the database to copy')
-    .description('Write a job file with every table and column, suggestions, and what is left to decide.')
+export function define(command: Command): void {
+  command
     .option('-o, --out <file>', 'write it to a file instead of printing it')
     .option('-j, --job <name>', 'name of the job', 'my-job')
     .option('-d, --destination <reference>', 'where the copy goes', 'env:DESTINATION_URL')

@@ -4,10 +4,8 @@ import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { say, tell } from '../terminal.js';
 
-export function addKeygen(program: Command): void {
-  program
-    .command('keygen')
-    .description('Make a job key: 32 random bytes, base64.')
+export function define(command: Command): void {
+  command
     .option('-o, --out <file>', 'write it to a new file that only you can read')
     .addHelpText(
       'after',

@@ -22,11 +22,8 @@ interface PlanOptions {
   readonly acceptDomains?: boolean;
 }
 
-export function addPlan(program: Command): void {
-  program
-    .command('plan')
-    .argument('<JOB>', 'job file, or name of a job')
-    .description('Show what a run would do, and everything that speaks against it. Writes nothing.')
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('--show-values [rows]', 'show some rows before and after, in this terminal only', wholeNumber)
     .option('-w, --write', 'put names and members of the domains into the job file')

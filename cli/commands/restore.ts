@@ -12,11 +12,8 @@ import { counted, paint, say, tell } from '../terminal.js';
 /** A run whose owner was seen so recently may be alive. Seconds. */
 const SEEN_WITHIN = 60;
 
-export function addRestore(program: Command): void {
-  program
-    .command('restore')
-    .argument('<DEST>', 'a destination')
-    .description('Put back what ended runs took away: constraints, indexes, triggers.')
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('--force', 'also of runs that look alive: they are shut out')
     .addHelpText(

@@ -9,9 +9,8 @@ interface RunsOptions extends LedgerOptions {
   readonly json?: boolean;
 }
 
-export function addRuns(program: Command): void {
-  addLedgerOptions(program.command('runs'))
-    .description('List the runs that the ledgers of the destinations know, the newest first.')
+export function define(command: Command): void {
+  addLedgerOptions(command)
     .option('-n, --limit <n>', 'so many of each destination', wholeNumber, 20)
     .option('--json', 'print them as JSON')
     .addHelpText(

@@ -12,11 +12,8 @@ import { countsText, verdictText } from '../print/run.js';
 import { duration, paint, say, sayJson } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
 
-export function addShow(program: Command): void {
-  addLedgerOptions(program.command('show').argument('<RUN>', 'id of a run, the beginning of one, or "last"'))
-    .description(
-      'Show what the ledger says about a run: counts, quarantine, checks, what is owed, why it failed.',
-    )
+export function define(command: Command): void {
+  addLedgerOptions(command)
     .option('--json', 'print it as JSON')
     .addHelpText(
       'after',

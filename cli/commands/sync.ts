@@ -18,11 +18,8 @@ interface SyncOptions {
   readonly taskQueue?: string;
 }
 
-export function addSync(program: Command): void {
-  program
-    .command('sync')
-    .argument('<JOB>', 'job file, or name of a job')
-    .description('Run a job and follow it to its end.')
+export function define(command: Command): void {
+  command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
     .option('-d, --detach', 'start the run and leave it to the workers of the cluster')
     .option('-w, --worker', 'run a worker in this process, also on a cluster')

@@ -10,10 +10,8 @@ interface WorkerOptions {
   readonly grace: number;
 }
 
-export function addWorker(program: Command): void {
-  program
-    .command('worker')
-    .description('Run a worker of the cluster that TEMPORAL_ADDRESS names, until SIGTERM or SIGINT.')
+export function define(command: Command): void {
+  command
     .option('--task-queue <name>', 'task queue; rows move on <name>-data', 'lethe')
     .option('--threads <n>', 'partitions at once (default: the cores of the machine)', wholeNumber)
     .option('--grace <seconds>', 'time that partitions under way get to end', wholeNumber, 30)
