@@ -209,3 +209,24 @@ describe('the JSON Schema for editors', () => {
     expect(written).toEqual(JSON.parse(JSON.stringify(jobJsonSchema())));
   });
 });
+
+describe('the reference page', () => {
+  it('shows a job file without mistakes', () => {
+    const page = readFileSync(new URL('../../docs/job-file.md', import.meta.url), 'utf8');
+    const example = /```yaml\n(# yaml-language-server[\s\S]*?)```/.exec(page)?.[1] ?? '';
+    expect(Object.keys(job(example).tables)).toHaveLength(3);
+    expect(job(example, 'nightly').key).toBe('env:NIGHTLY_KEY');
+  });
+
+  it('names every key of the file', () => {
+    const page = readFileSync(new URL('../../docs/job-file.md', import.meta.url), 'utf8');
+    const schema = JSON.parse(JSON.stringify(jobJsonSchema())) as { properties: Record<string, unknown> };
+    const tables = schema.properties.tables as { additionalProperties: { properties: object } };
+    for (const key of [
+      ...Object.keys(schema.properties),
+      ...Object.keys(tables.additionalProperties.properties),
+    ]) {
+      expect(page).toMatch(new RegExp(`\`(\\w+\\.)?${key}\\b`));
+    }
+  });
+});
