@@ -3,6 +3,7 @@ import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
 import { endRun } from '../postgres/ledger/runs.js';
 import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger/summary.js';
+import { dropKeepTables } from '../postgres/load/keep.js';
 import { type Restored, restoreRuns } from '../postgres/saga/restore.js';
 import type { Dependencies } from './dependencies.js';
 import { type OpenRun, withRun } from './run.js';
@@ -19,6 +20,7 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
     async (run) => {
       if (run.row.state === 'superseded') return;
       const restored = end.state === 'complete' ? undefined : await restoreRuns(run.session, [ref.run]);
+      if (end.state !== 'complete') await dropKeepTables(run.session, ref.run);
       await sign(run, end, restored);
     },
     { ended: true },

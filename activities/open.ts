@@ -5,6 +5,7 @@ import { rememberDomains } from '../plan/remembered.js';
 import { lockStarters, registerTables, takeEpochs } from '../postgres/fence.js';
 import { readDomains, writeDomains } from '../postgres/ledger/domains.js';
 import { advanceRun, openOwners, readRun, supersede } from '../postgres/ledger/runs.js';
+import { dropKeepTables } from '../postgres/load/keep.js';
 import { restoreDebts } from '../postgres/saga/restore.js';
 import { takeAway } from '../postgres/saga/take-away.js';
 import { type Session, withTransaction } from '../postgres/session.js';
@@ -31,6 +32,8 @@ export async function openDestination(deps: Dependencies, ref: RunRef): Promise<
       await sleep(WAIT_MS, undefined, { signal });
     }
     await restoreDebts(session, (await epochsOf(run)).fence, ref.run, pins.plan);
+    // Those of runs that were terminated; this one has made none yet.
+    await dropKeepTables(session, ref.run);
     await advanceRun(session, ref.run, 'loading');
   });
 }

@@ -40,19 +40,26 @@ export async function settleTables(
   });
 }
 
-/** Puts foreign keys, triggers and rules back, moves sequences on, refreshes materialized views; returns warnings. */
+/**
+ * Follows deletions, puts foreign keys, triggers and rules back, moves sequences on, refreshes materialized views;
+ * returns warnings.
+ */
 export async function settleReferences(deps: Dependencies, ref: RunRef): Promise<string[]> {
   return withRun(deps, ref, async (run) => {
     await advanceRun(run.session, ref.run, 'settling');
     const { session, pins } = run;
     const settlement = await settlementOf(deps, run);
+    const undeleted = await followDeletions(session, settlement.fence, ref.run, pins.plan);
     await settleKeys(session, settlement, pins.plan.tables);
     await setSequencesOf(deps, run, settlement.fence);
     const { failed } = await refreshViews(session, settlement.fence, pins.plan.tables);
-    return failed.map(
-      ({ view, code }) =>
-        `The materialized view ${view} could not be refreshed (${code}) and holds what it held before.`,
-    );
+    return [
+      ...(undeleted ? [undeleted] : []),
+      ...failed.map(
+        ({ view, code }) =>
+          `The materialized view ${view} could not be refreshed (${code}) and holds what it held before.`,
+      ),
+    ];
   });
 }
 

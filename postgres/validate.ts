@@ -24,6 +24,8 @@ export interface TableFacts {
   readonly written: number;
   /** Rows that settle removed afterwards. */
   readonly removed: number;
+  /** All rows of it in quarantine. */
+  readonly quarantined: number;
   /** Rows that are there. */
   readonly found: number;
   /** Partitions that are not done, or were never cut; batches that are not committed. */
@@ -65,6 +67,8 @@ async function readLedger(
                        WHERE b.run = $1 AND b.table_id = w.id AND b.state = 'committed'), 0) AS written,
             (SELECT count(*) FROM lethe.quarantine q
               WHERE q.run = $1 AND q.table_id = w.id AND q.partition IS NULL AND q.replayed_at IS NULL) AS removed,
+            (SELECT count(*) FROM lethe.quarantine q
+              WHERE q.run = $1 AND q.table_id = w.id AND q.replayed_at IS NULL) AS quarantined,
             (SELECT count(*) FILTER (WHERE NOT p.done) + (count(*) = 0)::int FROM lethe.partition p
               WHERE p.run = $1 AND p.table_id = w.id)
             + (SELECT count(*) FROM lethe.batch b
@@ -86,6 +90,7 @@ async function readLedger(
         table: Number(row.id),
         written: Number(row.written),
         removed: Number(row.removed),
+        quarantined: Number(row.quarantined),
         unfinished: Number(row.unfinished),
         owned: row.owned === 't',
         leaks: JSON.parse(row.leaks!) as Record<string, number>,

@@ -6,6 +6,8 @@ import { judgeLeaks } from './leaks.js';
 
 /** The checks of a finished run, from its facts. A check that holds everywhere is one entry, each failure one more. */
 export function judgeRun(plan: Pick<Plan, 'mode' | 'tables'>, facts: RunFacts): Check[] {
+  // With a row in quarantine anywhere, no deletion was followed.
+  const followed = facts.tables.every(({ quarantined }) => quarantined === 0);
   const tables = plan.tables.map((table) => ({
     table,
     name: tableText(table.destination),
@@ -21,7 +23,9 @@ export function judgeRun(plan: Pick<Plan, 'mode' | 'tables'>, facts: RunFacts): 
       { name: 'complete', ok: true, message: 'Every batch is committed.' },
     ),
     ...orAll(
-      tables.flatMap(({ table, facts: found, name }) => checkRows(plan, table, found, name)),
+      tables.flatMap(({ table, facts: found, name }) =>
+        checkRows(plan, table.deleteMissing && followed, found, name),
+      ),
       { name: 'rows', ok: true, message: rowsMessage(plan, facts) },
     ),
     ...checkConstraints(facts),
@@ -48,12 +52,12 @@ function checkComplete({ unfinished }: TableFacts, table: string): Check[] {
 
 function checkRows(
   { mode }: Pick<Plan, 'mode'>,
-  { deleteMissing }: TablePlan,
+  deleted: boolean,
   { written, removed, found }: TableFacts,
   table: string,
 ): Check[] {
   // An `upsert` shares its table with rows that are not Lethe's, unless it deletes those.
-  const exact = mode === 'replace' || deleteMissing;
+  const exact = mode === 'replace' || deleted;
   const expected = written - removed;
   if (exact ? found === expected : found >= expected) return [];
   const message = `${table} holds ${found} rows, the ledger says ${exact ? '' : 'at least '}${expected}. Somebody else wrote it, or a trigger did; run again with the destination to yourself.`;

@@ -132,7 +132,9 @@ test('a permuted value may stay by chance, a drawn one may not', () => {
 test('an upsert may find rows that are not its own, unless it deletes those', () => {
   const table = { id: 1, destination: { schema: 's', name: 't' }, deleteMissing: false, columns: [] };
   const facts = {
-    tables: [{ table: 1, written: 5, removed: 0, found: 7, unfinished: 0, owned: true, leaks: {} }],
+    tables: [
+      { table: 1, written: 5, removed: 0, quarantined: 0, found: 7, unfinished: 0, owned: true, leaks: {} },
+    ],
     away: [],
     owed: [],
     broken: [],
@@ -145,4 +147,6 @@ test('an upsert may find rows that are not its own, unless it deletes those', ()
   expect(failed(false, 'upsert')).toEqual([]);
   expect(failed(true, 'upsert')).toEqual(['rows']);
   expect(failed(false, 'replace')).toEqual(['rows']);
+  facts.tables[0]!.quarantined = 1;
+  expect(failed(true, 'upsert')).toEqual([]);
 });
