@@ -1,4 +1,4 @@
-import { compileTable, type FailedValue } from '../anonymize/compile.js';
+import { type FailedValue, prepareTable } from '../anonymize/compile.js';
 import type { JobKeys } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import { tableText } from '../plan/catalog.js';
@@ -74,7 +74,7 @@ export async function previewRows(options: PreviewOptions): Promise<PreviewRow[]
 
 async function transform(session: Session, options: PreviewOptions): Promise<PreviewRow[]> {
   const { table, keys } = options;
-  const compiled = compileTable(
+  const compiled = await prepareTable(
     { columns: table.columns, key: table.key.kind === 'columns' ? table.key.columns : [] },
     keys,
     table.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),

@@ -1,4 +1,4 @@
-import { type CompiledTable, compileTable } from '../../anonymize/compile.js';
+import { type CompiledTable, prepareTable } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
 import type { TwinGuard } from '../ledger/batches.js';
 import type { Session } from '../session.js';
@@ -37,7 +37,7 @@ export interface TableContext extends TaskContext {
 export async function tableContext(context: TaskContext, table: LoadTable): Promise<TableContext> {
   const { task, keys, source } = context;
   const { plan } = table;
-  const compiled = compileTable(
+  const compiled = await prepareTable(
     { columns: plan.columns, key: plan.key.kind === 'columns' ? plan.key.columns : [] },
     keys,
     plan.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),

@@ -1,4 +1,4 @@
-import { compileTable } from '../../anonymize/compile.js';
+import { prepareTable } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
@@ -40,7 +40,7 @@ export async function findOrigins(
   table: TablePlan,
   options: AgainOptions,
 ): Promise<Origin[]> {
-  const compiled = compileTable(
+  const compiled = await prepareTable(
     { columns: table.columns, key: table.key.kind === 'columns' ? table.key.columns : [] },
     options.keys,
     table.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),
