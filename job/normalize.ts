@@ -1,6 +1,6 @@
 import { durationSeconds } from './duration.js';
 import { isRecord, type Reading, readRules, readSpec } from './rules.js';
-import { type JobFile, splitReference, tableNameMistake } from './schema.js';
+import { type JobFile, tableNameMistake } from './schema.js';
 import type { Path } from './source.js';
 import type {
   ColumnRule,
@@ -10,6 +10,7 @@ import type {
   TableRules,
   VirtualReference,
 } from './types.js';
+import { splitReference } from './virtualReference.js';
 
 /** Schemas that are never copied unless an `include` glob names them. */
 const SYSTEM_SCHEMAS = ['pg_catalog.*', 'pg_toast.*', 'information_schema.*', 'lethe.*'];

@@ -2,33 +2,14 @@ import { z } from 'zod';
 import { cronMistake } from './cron.js';
 import { durationSeconds } from './duration.js';
 import { globMistake } from './globs.js';
-import { didYouMean } from './nearest.js';
 import { referenceMistake } from './references.js';
+import { closed, text } from './schemaParts.js';
+import { virtualReferenceMistake } from './virtualReference.js';
 
 /*
  * The shape of a job file, as people write it. Everything that YAML alone can show to be wrong is refused here; what
  * needs two places at once (overlays, rules, transformers) is in `normalize.ts`, what needs a database in the plan.
  */
-
-/** An object that takes only the named keys, and says which one was probably meant. */
-function closed<S extends z.ZodRawShape>(shape: S) {
-  const known = Object.keys(shape);
-  return z.strictObject(shape, {
-    // One line a key: the loader makes one mistake of each.
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => `unknown key "${key}"${didYouMean(key, known)}`).join('\n')
-        : undefined,
-  });
-}
-
-/** A text with a check that returns what is wrong. */
-function text(mistake: (value: string) => string | undefined) {
-  return z.string().superRefine((value, context) => {
-    const message = mistake(value);
-    if (message !== undefined) context.addIssue({ code: 'custom', message });
-  });
-}
 
 const reference = (example: string) =>
   text((value) => referenceMistake(value, example)).meta({
@@ -318,34 +299,6 @@ export const jobSchema = closed({
 
 /** A job file as an object: what `defineJob` takes and what YAML reads as. */
 export type JobFile = z.input<typeof jobSchema>;
-
-/** The two sides of `a.b.c -> d.e.f`, or undefined when it is not of that form. */
-export function splitReference(value: string): { from: string[]; to: string[] } | undefined {
-  const sides = value.split('->').map((side) => side.trim());
-  if (sides.length !== 2) return undefined;
-  const [from, to] = sides.map(sideColumns);
-  return from && to ? { from, to } : undefined;
-}
-
-function sideColumns(side: string): string[] | undefined {
-  const composite = /^(.+\..+)\.\(([^()]+)\)$/.exec(side);
-  if (!composite) return /^[^().]+(\.[^().]+){2,}$/.test(side) ? [side] : undefined;
-  const columns = (composite[2] ?? '').split(',').map((column) => column.trim());
-  return columns.every((column) => column !== '')
-    ? columns.map((column) => `${composite[1]}.${column}`)
-    : undefined;
-}
-
-function virtualReferenceMistake(value: string): string | undefined {
-  const reference = splitReference(value);
-  if (!reference) {
-    return `"${value}" is no reference: write "public.a.b_id -> public.b.id" or "public.a.(x, y) -> public.b.(x, y)"`;
-  }
-  if (reference.from.length !== reference.to.length) {
-    return `the reference pairs ${reference.from.length} column(s) with ${reference.to.length}: both sides need the same number`;
-  }
-  return undefined;
-}
 
 /** What is wrong with `schema.table`, or undefined. */
 export function tableNameMistake(value: string): string | undefined {

@@ -26,21 +26,41 @@ function words(...alternatives: string[]): RegExp {
   return new RegExp(`(^|_)(${alternatives.join('|')})\\d*(_|$)`);
 }
 
+type Given = [what: string, kinds: readonly TypeKind[], specs: readonly RawSpec[], name: RegExp];
+
+function sure(...[what, kinds, specs, name]: Given): NamePattern {
+  return { what, kinds, specs, name, confidence: 'high' };
+}
+
+function likely(...given: Given): NamePattern {
+  return { ...sure(...given), confidence: 'medium' };
+}
+
+function surePerson(...given: Given): NamePattern {
+  return { ...sure(...given), personal: true };
+}
+
+function likelyPerson(...given: Given): NamePattern {
+  return { ...likely(...given), personal: true };
+}
+
 /**
  * Names that say what a column holds, first match wins: the more particular stands above the more general. English
  * first, with the German words that turn up in German schemas.
  */
 export const NAME_PATTERNS: readonly NamePattern[] = [
   // Secrets before everything: `email_token` is a token.
-  {
-    name: words('password', 'passwd', 'pwd', 'passphrase', 'kennwort', 'passwort', 'pin'),
-    kinds: [...TEXT, 'bytea'],
-    specs: [null, 'hash', { constant: '' }],
-    what: 'a password',
-    confidence: 'high',
-  },
-  {
-    name: words(
+  sure(
+    'a password',
+    [...TEXT, 'bytea'],
+    [null, 'hash', { constant: '' }],
+    words('password', 'passwd', 'pwd', 'passphrase', 'kennwort', 'passwort', 'pin'),
+  ),
+  sure(
+    'a secret',
+    TEXT,
+    ['hash', null],
+    words(
       'token',
       'secret',
       'api_?key',
@@ -52,45 +72,36 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
       'fingerprint',
       'signature',
     ),
-    kinds: TEXT,
-    specs: ['hash', null],
-    what: 'a secret',
-    confidence: 'high',
-  },
-  {
-    name: /(^|_)e?_?mail(_?(addr|address|adresse))?\d*(_|$)/,
-    kinds: TEXT,
-    specs: ['email', 'permute'],
-    what: 'an e-mail address',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('first_?name', 'given_?name', 'fore_?name', 'middle_?name', 'vorname', 'fname'),
-    kinds: TEXT,
-    specs: ['firstName', 'hash'],
-    what: 'a first name',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('last_?name', 'sur_?name', 'family_?name', 'maiden_?name', 'nachname', 'lname'),
-    kinds: TEXT,
-    specs: ['lastName', 'hash'],
-    what: 'a last name',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('user_?name', 'login', 'nick', 'nick_?name', 'screen_?name', 'handle', 'benutzername'),
-    kinds: TEXT,
-    specs: ['username', 'hash', 'permute'],
-    what: 'a user name',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words(
+  ),
+  surePerson(
+    'an e-mail address',
+    TEXT,
+    ['email', 'permute'],
+    /(^|_)e?_?mail(_?(addr|address|adresse))?\d*(_|$)/,
+  ),
+  surePerson(
+    'a first name',
+    TEXT,
+    ['firstName', 'hash'],
+    words('first_?name', 'given_?name', 'fore_?name', 'middle_?name', 'vorname', 'fname'),
+  ),
+  surePerson(
+    'a last name',
+    TEXT,
+    ['lastName', 'hash'],
+    words('last_?name', 'sur_?name', 'family_?name', 'maiden_?name', 'nachname', 'lname'),
+  ),
+  surePerson(
+    'a user name',
+    TEXT,
+    ['username', 'hash', 'permute'],
+    words('user_?name', 'login', 'nick', 'nick_?name', 'screen_?name', 'handle', 'benutzername'),
+  ),
+  surePerson(
+    "a person's name",
+    TEXT,
+    ['fullName', 'hash'],
+    words(
       'full_?name',
       'contact',
       'contact_?name',
@@ -104,55 +115,26 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
       'author',
       'patient',
     ),
-    kinds: TEXT,
-    specs: ['fullName', 'hash'],
-    what: "a person's name",
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words(
-      'phone',
-      'phone_?(no|number)',
-      'mobile',
-      'cell',
-      'telephone',
-      'telefon',
-      'tel',
-      'fax',
-      'handy',
-    ),
-    kinds: TEXT,
-    specs: ['phone', 'permute'],
-    what: 'a phone number',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('iban'),
-    kinds: TEXT,
-    specs: ['iban'],
-    what: 'an account number',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('credit_?card', 'card_?(no|number|num)', 'cc_?(no|number|num)', 'pan'),
-    kinds: TEXT,
-    specs: ['creditCard', 'permute'],
-    what: 'a card number',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('cvc', 'cvv'),
-    kinds: [...TEXT, ...NUMBERS],
-    specs: [null, { constant: '000' }],
-    what: 'a card check number',
-    confidence: 'high',
-  },
-  {
-    name: words(
+  ),
+  surePerson(
+    'a phone number',
+    TEXT,
+    ['phone', 'permute'],
+    words('phone', 'phone_?(no|number)', 'mobile', 'cell', 'telephone', 'telefon', 'tel', 'fax', 'handy'),
+  ),
+  surePerson('an account number', TEXT, ['iban'], words('iban')),
+  surePerson(
+    'a card number',
+    TEXT,
+    ['creditCard', 'permute'],
+    words('credit_?card', 'card_?(no|number|num)', 'cc_?(no|number|num)', 'pan'),
+  ),
+  sure('a card check number', [...TEXT, ...NUMBERS], [null, { constant: '000' }], words('cvc', 'cvv')),
+  surePerson(
+    'an official number',
+    [...TEXT, 'int4', 'int8'],
+    ['permute', 'hash'],
+    words(
       'ssn',
       'social_security',
       'tax_?(id|no|number)',
@@ -164,104 +146,63 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
       'licen[cs]e_?(no|number|plate)',
       'steuernummer',
     ),
-    kinds: [...TEXT, 'int4', 'int8'],
-    specs: ['permute', 'hash'],
-    what: 'an official number',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('ip', 'ip_?addr(ess)?', 'remote_addr(ess)?', 'client_ip', 'last_ip'),
-    kinds: [...TEXT, 'inet'],
-    specs: ['ip', 'hash'],
-    what: 'a network address',
-    confidence: 'high',
-  },
-  {
-    name: words('birth', 'birth_?(date|day)', 'date_of_birth', 'dob', 'born', 'geburtsdatum', 'geburtstag'),
-    kinds: DATES,
-    specs: [{ dateTruncate: 'year' }, 'dateShift'],
-    what: 'a date of birth',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('zip', 'zip_?code', 'post_?code', 'postal_?code', 'plz'),
-    kinds: TEXT,
-    specs: ['postalCode', 'permute'],
-    what: 'a postal code',
-    confidence: 'high',
-  },
-  {
-    name: words(
-      'street',
-      'street_?name',
-      'addr',
-      'address',
-      'address_?line',
-      'strasse',
-      'straße',
-      'anschrift',
-    ),
-    kinds: TEXT,
-    specs: ['street', 'hash'],
-    what: 'an address',
-    confidence: 'high',
-    personal: true,
-  },
-  {
-    name: words('city', 'town', 'locality', 'ort', 'stadt', 'place_of_birth', 'birth_?place'),
-    kinds: TEXT,
-    specs: ['city', 'permute'],
-    what: 'a place',
-    confidence: 'high',
-  },
-  {
-    name: words('company', 'company_?name', 'organi[sz]ation', 'employer', 'firm', 'firma'),
-    kinds: TEXT,
-    specs: ['company', 'hash'],
-    what: 'a company',
-    confidence: 'medium',
-  },
-  {
-    name: words('url', 'uri', 'website', 'homepage', 'avatar', 'link', 'profile_?url', 'linkedin', 'twitter'),
-    kinds: TEXT,
-    specs: ['url', 'hash'],
-    what: 'a link',
-    confidence: 'medium',
-  },
-  {
-    name: words('user_?agent', 'device', 'device_?id', 'imei', 'mac', 'mac_?addr(ess)?'),
-    kinds: TEXT,
-    specs: ['hash', 'permute'],
-    what: 'a device',
-    confidence: 'medium',
-  },
-  {
-    name: words('salary', 'income', 'wage', 'gehalt', 'lohn'),
-    kinds: NUMBERS,
-    specs: ['noise'],
-    what: 'a salary',
-    confidence: 'medium',
-    personal: true,
-  },
-  {
-    name: words('lat', 'latitude', 'lon', 'lng', 'longitude'),
-    kinds: ['numeric', 'float'],
-    specs: ['noise'],
-    what: 'a position',
-    confidence: 'medium',
-  },
-  {
-    name: words('photo', 'picture', 'image', 'scan', 'signature'),
-    kinds: ['bytea'],
-    specs: [null],
-    what: 'a picture',
-    confidence: 'medium',
-    personal: true,
-  },
-  {
-    name: words(
+  ),
+  sure(
+    'a network address',
+    [...TEXT, 'inet'],
+    ['ip', 'hash'],
+    words('ip', 'ip_?addr(ess)?', 'remote_addr(ess)?', 'client_ip', 'last_ip'),
+  ),
+  surePerson(
+    'a date of birth',
+    DATES,
+    [{ dateTruncate: 'year' }, 'dateShift'],
+    words('birth', 'birth_?(date|day)', 'date_of_birth', 'dob', 'born', 'geburtsdatum', 'geburtstag'),
+  ),
+  sure(
+    'a postal code',
+    TEXT,
+    ['postalCode', 'permute'],
+    words('zip', 'zip_?code', 'post_?code', 'postal_?code', 'plz'),
+  ),
+  surePerson(
+    'an address',
+    TEXT,
+    ['street', 'hash'],
+    words('street', 'street_?name', 'addr', 'address', 'address_?line', 'strasse', 'straße', 'anschrift'),
+  ),
+  sure(
+    'a place',
+    TEXT,
+    ['city', 'permute'],
+    words('city', 'town', 'locality', 'ort', 'stadt', 'place_of_birth', 'birth_?place'),
+  ),
+  likely(
+    'a company',
+    TEXT,
+    ['company', 'hash'],
+    words('company', 'company_?name', 'organi[sz]ation', 'employer', 'firm', 'firma'),
+  ),
+  likely(
+    'a link',
+    TEXT,
+    ['url', 'hash'],
+    words('url', 'uri', 'website', 'homepage', 'avatar', 'link', 'profile_?url', 'linkedin', 'twitter'),
+  ),
+  likely(
+    'a device',
+    TEXT,
+    ['hash', 'permute'],
+    words('user_?agent', 'device', 'device_?id', 'imei', 'mac', 'mac_?addr(ess)?'),
+  ),
+  likelyPerson('a salary', NUMBERS, ['noise'], words('salary', 'income', 'wage', 'gehalt', 'lohn')),
+  likely('a position', ['numeric', 'float'], ['noise'], words('lat', 'latitude', 'lon', 'lng', 'longitude')),
+  likelyPerson('a picture', ['bytea'], [null], words('photo', 'picture', 'image', 'scan', 'signature')),
+  likely(
+    'a number that stands for a person or contract',
+    [...TEXT, 'int4', 'int8'],
+    ['permute', 'hash'],
+    words(
       'account_?(no|number|num)',
       'customer_?(no|number|num)',
       'member_?(no|number|num)',
@@ -269,13 +210,12 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
       'external_?(id|ref)',
       'stripe_?id',
     ),
-    kinds: [...TEXT, 'int4', 'int8'],
-    specs: ['permute', 'hash'],
-    what: 'a number that stands for a person or contract',
-    confidence: 'medium',
-  },
-  {
-    name: words(
+  ),
+  likely(
+    'free text, in which anything may stand',
+    TEXT,
+    ['scramble'],
+    words(
       'notes?',
       'comments?',
       'message',
@@ -291,13 +231,12 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
       'bemerkung',
       'notiz',
     ),
-    kinds: TEXT,
-    specs: ['scramble'],
-    what: 'free text, in which anything may stand',
-    confidence: 'medium',
-  },
-  {
-    name: words(
+  ),
+  likely(
+    'a word from a short list',
+    TEXT,
+    ['keep'],
+    words(
       'status',
       'state',
       'type',
@@ -327,11 +266,7 @@ export const NAME_PATTERNS: readonly NamePattern[] = [
       'region',
       'continent',
     ),
-    kinds: TEXT,
-    specs: ['keep'],
-    what: 'a word from a short list',
-    confidence: 'medium',
-  },
+  ),
 ];
 
 /** Times that a system writes about itself. */

@@ -9,7 +9,7 @@ import { findJob, listJobs } from '../../job/folder.js';
 import { compileGlob, globMistake, tableFilter } from '../../job/globs.js';
 import { nearest } from '../../job/nearest.js';
 import { resolveReference } from '../../job/references.js';
-import { splitReference } from '../../job/schema.js';
+import { splitReference } from '../../job/virtualReference.js';
 
 describe('references', () => {
   const folder = mkdtempSync(join(tmpdir(), 'lethe-references-'));
