@@ -66,7 +66,7 @@ async function openEmbedded(folder: string, options: ClusterOptions): Promise<Cl
   try {
     return await withStartLock(folder, async () => {
       const running = await findRunning(folder);
-      if (running) return await adopt(folder, me, running);
+      if (running) return await share(me, running);
       const server = await startTemporal({
         dataDir: join(folder, 'temporal'),
         port: options.port,
@@ -106,23 +106,18 @@ async function own(
   };
 }
 
-/** A server whose owner was killed is adopted: it ends with us. */
-async function adopt(folder: string, me: string, running: Registered): Promise<Cluster> {
-  const adopted = !isAlive(running.ownerPid);
-  if (adopted) await register(folder, { ...running, ownerPid: process.pid });
+/** Another command's server: it stays when we go. */
+async function share(me: string, running: Registered): Promise<Cluster> {
   const { client, settings } = await connect(running.address, running.namespace);
   return {
     client,
     settings,
     embedded: true,
-    shared: !adopted,
+    shared: true,
     uiUrl: running.uiUrl,
     async close() {
       await rm(me, { force: true });
       await client.connection.close();
-      if (!adopted) return;
-      await rm(join(folder, 'temporal.json'), { force: true });
-      if (isAlive(running.serverPid)) process.kill(running.serverPid, 'SIGTERM');
     },
   };
 }
@@ -136,7 +131,11 @@ async function findRunning(folder: string): Promise<Registered | undefined> {
   const text = await readFile(join(folder, 'temporal.json'), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const registered = JSON.parse(text) as Registered;
-  if (!isAlive(registered.serverPid)) return undefined;
+  if (!isAlive(registered.ownerPid)) {
+    // It ends with its owner, but may not have let go of the state yet.
+    for (let waited = 0; isAlive(registered.serverPid) && waited < 10_000; waited += 100) await sleep(100);
+    return undefined;
+  }
   try {
     const { client } = await connect(registered.address, registered.namespace);
     await client.connection.close();
