@@ -81,14 +81,16 @@ export interface LoadedJob {
  */
 export async function loadJob(file: string, options: ParseOptions = {}): Promise<LoadedJob> {
   const text = await readJobText(file);
-  const parsed = parseJob(text, file, options);
+  // Of a module the places are those of the YAML that comes of it.
+  const name = isModule(file) ? `${file} (as YAML)` : file;
+  const parsed = parseJob(text, name, options);
   if (!parsed.job || parsed.text === undefined) throw jobInvalid(file, parsed.mistakes);
   return { job: parsed.job, text: parsed.text, file };
 }
 
 /** The YAML text of a job file of any kind, environments and all. */
 export async function readJobText(file: string): Promise<string> {
-  if (['.js', '.mjs'].includes(extname(file))) {
+  if (isModule(file)) {
     const module = (await import(pathToFileURL(resolve(file)).href)) as { default?: JobFile };
     if (isRecord(module.default)) return renderJob(module.default);
     throw new LetheError(
@@ -106,6 +108,10 @@ export async function readJobText(file: string): Promise<string> {
       `${file}: ${why}. Give the path of a job file; \`lethe init SOURCE\` writes one.`,
     );
   }
+}
+
+function isModule(file: string): boolean {
+  return ['.js', '.mjs'].includes(extname(file));
 }
 
 /** The error for a file with mistakes: a line each. */

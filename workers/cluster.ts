@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { startTemporal, type TemporalServer } from '../embedded/temporal.js';
+import { LetheError } from '../errors/errors.js';
 import { connectClient, type TemporalSettings, temporalSettings } from './connection.js';
 
 /** Temporal as a command uses it: the cluster of the environment, or a server of our own. */
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   /** Ports of an embedded server; default free ones. */
   readonly port?: number;
   readonly uiPort?: number;
+  /** What is asked for must outlive this command: a server is not started for it. Default false. */
+  readonly lasting?: boolean;
   /** Gets a line when something takes a while: a download, another command to wait for. */
   readonly tell: (line: string) => void;
 }
@@ -67,6 +70,7 @@ async function openEmbedded(folder: string, options: ClusterOptions): Promise<Cl
     return await withStartLock(folder, async () => {
       const running = await findRunning(folder);
       if (running) return await share(me, running);
+      if (options.lasting) throw noLastingServer();
       const server = await startTemporal({
         dataDir: join(folder, 'temporal'),
         port: options.port,
@@ -79,6 +83,13 @@ async function openEmbedded(folder: string, options: ClusterOptions): Promise<Cl
     await rm(me, { force: true });
     throw error;
   }
+}
+
+function noLastingServer(): LetheError {
+  return new LetheError(
+    'JobInvalid',
+    'A schedule or a detached run needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start `lethe dev` in another terminal.',
+  );
 }
 
 async function own(

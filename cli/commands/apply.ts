@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { LetheError } from '../../errors/errors.js';
 import { jobArgument, jobText } from '../inputs.js';
 import { withTemporal } from '../session.js';
 import { paint, say, sayJson } from '../terminal.js';
@@ -31,13 +30,7 @@ Examples:
 
 async function run(argument: string, options: ApplyOptions): Promise<void> {
   const loaded = await jobArgument(argument, options.env);
-  await withTemporal({ worker: 'never' }, async ({ cluster }) => {
-    if (cluster.embedded && !cluster.shared) {
-      throw new LetheError(
-        'JobInvalid',
-        'A schedule needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start `lethe dev` in another terminal.',
-      );
-    }
+  await withTemporal({ worker: 'never', lasting: true }, async ({ cluster }) => {
     const { applySchedule, removeSchedule } = await import('../../workers/schedule.js');
     const { job } = loaded;
     if (options.remove) {

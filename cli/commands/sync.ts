@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { LetheError } from '../../errors/errors.js';
 import type { LoadedJob } from '../../job/load.js';
 import type { Progress } from '../../workflows/messages.js';
 import { reportError } from '../exit.js';
@@ -43,9 +42,12 @@ Examples:
 
 async function run(argument: string, options: SyncOptions): Promise<void> {
   const loaded = await jobArgument(argument, options.env);
-  await withTemporal({ worker: options.worker ? 'always' : 'embedded' }, (session) =>
-    options.detach ? detach(session, loaded, options) : follow(session, loaded, options),
-  );
+  if (options.detach) {
+    await withTemporal({ worker: 'never', lasting: true }, (session) => detach(session, loaded, options));
+  } else {
+    const worker = options.worker ? 'always' : 'embedded';
+    await withTemporal({ worker }, (session) => follow(session, loaded, options));
+  }
 }
 
 async function start(session: TemporalSession, loaded: LoadedJob, options: SyncOptions) {
@@ -61,12 +63,6 @@ async function start(session: TemporalSession, loaded: LoadedJob, options: SyncO
 
 async function detach(session: TemporalSession, loaded: LoadedJob, options: SyncOptions): Promise<void> {
   const { cluster } = session;
-  if (cluster.embedded && !cluster.shared) {
-    throw new LetheError(
-      'JobInvalid',
-      'A detached run needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start `lethe dev` in another terminal.',
-    );
-  }
   const handle = await start(session, loaded, options);
   const link = uiLink(cluster, handle.workflowId);
   if (options.json)
@@ -94,7 +90,7 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
     );
   }
   const view = progressView();
-  const interrupt = onInterrupt(cluster.embedded, () => handle.cancel());
+  const interrupt = onInterrupt(cluster.embedded && !cluster.shared, () => handle.cancel());
   let last: Progress | undefined;
   const lost = worker?.ended.then(() => undefined);
   const following = followSync(handle, {

@@ -298,4 +298,21 @@ describe('from a database to its anonymized copy', () => {
       });
     }
   });
+
+  it('dev is a server that stays, for other commands of the folder', async () => {
+    const dev = desk.start('dev');
+    await dev.until('Ctrl-C ends it');
+    const detached = await desk.lethe('sync', 'people.yaml', '--detach', '--json');
+    expect(detached.code).toBe(0);
+    expect(JSON.parse(detached.out)).toMatchObject({
+      job: 'people',
+      workflowId: expect.stringMatching(/^sync:people:/),
+    });
+    const link = (JSON.parse(detached.out) as { link: string }).link;
+    expect((await fetch(new URL('/', link))).status).toBe(200);
+    dev.child.kill('SIGINT');
+    expect(await dev.result).toMatchObject({ code: 0 });
+    // What the worker had to leave goes on with the next sync.
+    expect(await desk.lethe('sync', 'people.yaml')).toMatchObject({ code: 0 });
+  });
 });
