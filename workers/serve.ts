@@ -10,6 +10,8 @@ export interface ServeOptions
   readonly client: Client;
   /** What Temporal's SDK logs on stderr. Default `WARN`. */
   readonly logLevel?: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG';
+  /** IP address and port on which Prometheus may read the SDK's metrics under `/metrics`. Default: nowhere. */
+  readonly metricsAddress?: string;
 }
 
 export interface RunningWorker {
@@ -26,7 +28,7 @@ export interface RunningWorker {
  */
 export async function startWorker(options: ServeOptions): Promise<RunningWorker> {
   const { settings, client } = options;
-  quiet(options.logLevel ?? 'WARN');
+  installRuntime(options.logLevel ?? 'WARN', options.metricsAddress);
   const connection = await NativeConnection.connect(settings.connection).catch((error: unknown) => {
     throw connectionFailure(error, settings);
   });
@@ -53,8 +55,11 @@ export async function startWorker(options: ServeOptions): Promise<RunningWorker>
 
 let installed = false;
 
-/** The SDK's runtime is one a process and takes its logger only before it is first used. */
-function quiet(level: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG'): void {
+/** The SDK's runtime is one a process and takes its logger and metrics only before it is first used. */
+function installRuntime(
+  level: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG',
+  metricsAddress: string | undefined,
+): void {
   if (installed) return;
   installed = true;
   const core = level === 'DEBUG' ? 'INFO' : level;
@@ -63,6 +68,7 @@ function quiet(level: 'ERROR' | 'WARN' | 'INFO' | 'DEBUG'): void {
     shutdownSignals: [],
     telemetryOptions: {
       logging: { forward: {}, filter: makeTelemetryFilterString({ core, other: 'ERROR' }) },
+      ...(metricsAddress && { metrics: { prometheus: { bindAddress: metricsAddress } } }),
     },
   });
 }

@@ -8,6 +8,7 @@ interface WorkerOptions {
   readonly taskQueue: string;
   readonly threads?: number;
   readonly grace: number;
+  readonly metrics?: string;
 }
 
 export function define(command: Command): void {
@@ -15,6 +16,10 @@ export function define(command: Command): void {
     .option('--task-queue <name>', 'task queue; rows move on <name>-data', 'lethe')
     .option('--threads <n>', 'partitions at once (default: the cores of the machine)', wholeNumber)
     .option('--grace <seconds>', 'time that partitions under way get to end', wholeNumber, 30)
+    .option(
+      '--metrics <address>',
+      'IP address and port that serve Prometheus metrics under /metrics (default: LETHE_METRICS, else none)',
+    )
     .addHelpText(
       'after',
       `
@@ -46,6 +51,7 @@ async function run(options: WorkerOptions): Promise<void> {
     shutdownGraceSeconds: options.grace,
     jobsFolder: jobFolder(),
     logLevel: 'INFO',
+    metricsAddress: metricsAddress(options.metrics ?? process.env.LETHE_METRICS),
   });
   tell(
     `Worker on ${settings.connection.address}, namespace ${settings.namespace}, queue ${options.taskQueue}; jobs of ${jobFolder()}`,
@@ -57,4 +63,12 @@ async function run(options: WorkerOptions): Promise<void> {
   process.once('SIGTERM', stop).once('SIGINT', stop);
   await worker.ended;
   await client.connection.close();
+}
+
+function metricsAddress(given: string | undefined): string | undefined {
+  if (!given || /^(\d+(\.\d+){3}|\[[0-9a-fA-F:]+\]):\d+$/.test(given)) return given || undefined;
+  throw new LetheError(
+    'JobInvalid',
+    '--metrics (LETHE_METRICS) takes an IP address and a port, e.g. 127.0.0.1:9464.',
+  );
 }
