@@ -33,6 +33,7 @@ Examples:
 }
 
 async function run(options: WorkerOptions): Promise<void> {
+  const metrics = metricsAddress(options.metrics ?? process.env.LETHE_METRICS);
   const { temporalSettings, connectClient } = await import('../../workers/connection.js');
   const settings = await temporalSettings();
   if (!settings) {
@@ -51,7 +52,7 @@ async function run(options: WorkerOptions): Promise<void> {
     shutdownGraceSeconds: options.grace,
     jobsFolder: jobFolder(),
     logLevel: 'INFO',
-    metricsAddress: metricsAddress(options.metrics ?? process.env.LETHE_METRICS),
+    metricsAddress: metrics,
   });
   tell(
     `Worker on ${settings.connection.address}, namespace ${settings.namespace}, queue ${options.taskQueue}; jobs of ${jobFolder()}`,
