@@ -3,8 +3,8 @@ import type { JobKeys } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import { tableText } from '../plan/catalog.js';
 import type { Branch, ColumnPlan, TablePlan } from '../plan/plan.js';
+import { renderExpression } from './expressions.js';
 import { quoteIdent, quoteTable } from './identifiers.js';
-import { bindRunTime } from './load/condition.js';
 import { filterConditions, plainTables } from './load/filter.js';
 import { readKeyColumns } from './load/reads.js';
 import { openSession, query, type Session, type SessionOptions } from './session.js';
@@ -131,7 +131,7 @@ async function read(session: Session, options: PreviewOptions, names: readonly s
     const where = key ? await keyCondition(session, table) : copied;
     const select = [
       ...names.map((name, i) => `${quoteIdent(name)} AS v${i}`),
-      ...table.conditions.map((condition, i) => `${bindRunTime(condition, runTime)} IS TRUE AS c${i}`),
+      ...table.conditions.map((condition, i) => `${renderExpression(condition, runTime)} IS TRUE AS c${i}`),
       `${copied} IS TRUE AS copied`,
     ];
     const found = await query(

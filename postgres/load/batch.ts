@@ -19,6 +19,7 @@ import { loadCarefully } from './careful.js';
 import type { TableContext } from './context.js';
 import { type Pumped, pump, RowsRefused } from './pump.js';
 import type { Side } from './source.js';
+import { whileWaiting } from './waiting.js';
 
 /** A claimed batch, ready to be loaded. */
 export interface BatchWork {
@@ -63,53 +64,73 @@ export async function loadBatch(context: TableContext, work: BatchWork): Promise
   }
 }
 
+/** Tries again when another attempt was in the way and had to be ended. */
 async function inBatchTransaction(
   context: TableContext,
   work: BatchWork,
   load: () => Promise<Loaded>,
 ): Promise<string | undefined> {
-  const { destination, guard, table, written } = context;
   for (let round = 1; ; round++) {
     try {
-      return await transaction(context, work, load);
+      return await batchTransaction(context, work, load);
     } catch (error) {
       if (!isLockTimeout(error) || round === LOCK_ROUNDS) throw error;
-      await terminateTwins(destination, work.id, guard);
+      await terminateTwins(context.destination, work.id, context.guard);
     }
   }
+}
 
-  async function transaction({ task }: TableContext, { id, stored }: BatchWork, body: () => Promise<Loaded>) {
-    await query(destination, 'BEGIN');
-    try {
-      await fence(destination, table.epoch);
-      await query(destination, `SET LOCAL lock_timeout = ${Math.ceil(guard.staleAfterMs)}`);
-      if (!(await guardBatch(destination, id))) {
-        await query(destination, 'ROLLBACK');
-        return undefined;
-      }
-      await query(destination, 'SET LOCAL lock_timeout = 0');
-      const loaded = await body();
-      await context.source.refuseChanged(table.plan);
-      const { evidence, ...counts } = loaded;
-      const facts = { ...counts, generation: task.snapshot.generation };
-      const chain = chainLink(work.previous, {
-        ...id,
-        ...facts,
-        table: table.plan.id,
-        bounds: stored.bounds,
-        evidenceDigest: evidence ? createHash('sha256').update(evidence).digest('hex') : '',
-      });
-      await recordOutcome(destination, id, { ...facts, chain, evidence });
-      if (work.last) await finishPartition(destination, id.run, id.partition, chain);
-      await query(destination, 'COMMIT');
-      written.rows += loaded.rows;
-      written.bytes += loaded.bytes;
-      return chain;
-    } catch (error) {
-      await query(destination, 'ROLLBACK').catch(() => undefined);
-      throw error;
+async function batchTransaction(
+  context: TableContext,
+  work: BatchWork,
+  load: () => Promise<Loaded>,
+): Promise<string | undefined> {
+  const { destination, table, written } = context;
+  await query(destination, 'BEGIN');
+  try {
+    await fence(destination, table.epoch);
+    if (!(await becomeCommitted(context, work.id))) {
+      await query(destination, 'ROLLBACK');
+      return undefined;
     }
+    const loaded = await load();
+    await context.source.refuseChanged(table.plan);
+    const chain = await recordLoaded(context, work, loaded);
+    await query(destination, 'COMMIT');
+    written.rows += loaded.rows;
+    written.bytes += loaded.bytes;
+    return chain;
+  } catch (error) {
+    await query(destination, 'ROLLBACK').catch(() => undefined);
+    throw error;
   }
+}
+
+/** Before any row: a twin waits here, and who comes second learns that it is done. */
+async function becomeCommitted(context: TableContext, id: BatchId): Promise<boolean> {
+  const { destination, guard, written, report } = context;
+  const tell = () => report({ partition: id.partition, batch: id.batch, ...written });
+  await query(destination, `SET LOCAL lock_timeout = ${Math.ceil(guard.staleAfterMs)}`);
+  const first = await whileWaiting(guardBatch(destination, id), tell);
+  await query(destination, 'SET LOCAL lock_timeout = 0');
+  return first;
+}
+
+async function recordLoaded(context: TableContext, work: BatchWork, loaded: Loaded): Promise<string> {
+  const { destination, table, task } = context;
+  const { id, stored, previous, last } = work;
+  const { evidence, ...counts } = loaded;
+  const facts = { ...counts, generation: task.snapshot.generation };
+  const chain = chainLink(previous, {
+    ...id,
+    ...facts,
+    table: table.plan.id,
+    bounds: stored.bounds,
+    evidenceDigest: evidence ? createHash('sha256').update(evidence).digest('hex') : '',
+  });
+  await recordOutcome(destination, id, { ...facts, chain, evidence });
+  if (last) await finishPartition(destination, id.run, id.partition, chain);
+  return chain;
 }
 
 async function loadRows(context: TableContext, work: BatchWork): Promise<Loaded> {

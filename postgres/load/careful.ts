@@ -12,6 +12,7 @@ import { evidenceOf } from './evidence.js';
 import { add } from './pump.js';
 import { QuarantineBudget } from './quarantine.js';
 import { sealRowKey } from './seals.js';
+import { whileWaiting } from './waiting.js';
 
 /** A part of a block, ready to be sent in pieces. */
 interface Segment {
@@ -77,7 +78,7 @@ class CarefulLoad {
   ) {}
 
   async read(reader: CopyOut): Promise<void> {
-    const { carefulShape: shape, compiled, source, written, report } = this.context;
+    const { carefulShape: shape, compiled, source } = this.context;
     for (let chunk = await this.next(reader); chunk; chunk = await this.next(reader)) {
       this.source.update(chunk.bytes);
       const block = decodeRows(source.decode(chunk), shape.leading, shape.total);
@@ -94,7 +95,7 @@ class CarefulLoad {
         this.evidence.push(evidenceOf(this.context.keys, shape, block));
       await this.write({ block, fields: shape.output(transformed), skip }, 0, block.size);
       reader.release(chunk);
-      report({ ...this.work.id, rows: written.rows + this.rows, bytes: written.bytes + this.bytes });
+      this.tell();
     }
   }
 
@@ -120,9 +121,14 @@ class CarefulLoad {
     };
   }
 
+  private tell(): void {
+    const { report, written } = this.context;
+    report({ ...this.work.id, rows: written.rows + this.rows, bytes: written.bytes + this.bytes });
+  }
+
   private async next(reader: CopyOut) {
     try {
-      return await reader.next();
+      return await whileWaiting(reader.next(), () => this.tell());
     } catch (error) {
       throw sanitize(error, `reading ${tableText(this.context.table.plan.source)}`);
     }

@@ -15,6 +15,7 @@ import { type BatchWork, loadBatch } from './batch.js';
 import type { TableContext } from './context.js';
 import { batchSize } from './reads.js';
 import { openBounds, sealBounds } from './seals.js';
+import { whileWaiting } from './waiting.js';
 
 /** Where a partition goes on. */
 interface Position {
@@ -86,14 +87,15 @@ async function claim(
   const id = { run: task.run, partition: number, batch };
   const size = batchSize(table.plan.units[partition.unit]!, task.execution.batchRows);
   const open = { unit: partition.unit, from, to: partition.to };
-  const next = await ranges.nextBound(open, size);
+  const tell = () => context.report({ partition: number, batch, ...context.written });
+  const next = await whileWaiting(ranges.nextBound(open, size), tell);
   const wanted = { ...open, to: next ?? partition.to };
-  const stored = await claimBatch(
-    destination,
-    id,
-    { table: table.plan.id, bounds: sealBounds(keys, id, wanted), generation: task.snapshot.generation },
-    guard,
-  );
+  const facts = {
+    table: table.plan.id,
+    bounds: sealBounds(keys, id, wanted),
+    generation: task.snapshot.generation,
+  };
+  const stored = await whileWaiting(claimBatch(destination, id, facts, guard), tell);
   const bounds = openBounds(keys, id, stored.bounds);
   const last = same(bounds.to, partition.to);
   if (!last) await source.setBound('to', key(context, bounds.to));

@@ -7,6 +7,7 @@ import { decodeRows, RowEncoder } from '../copy/text.js';
 import { sanitize } from '../errors.js';
 import type { TableContext } from './context.js';
 import { evidenceOf } from './evidence.js';
+import { whileWaiting } from './waiting.js';
 
 /** What went through, for the batch's ledger row. */
 export interface Pumped {
@@ -54,8 +55,10 @@ export async function pump(
   let rows = 0;
   let bytes = 0;
   let before: CopyChunk | undefined;
+  const tell = () => report({ ...batch, rows: written.rows + rows, bytes: written.bytes + bytes });
   try {
-    for (let chunk = await reader.next(), turn = 0; chunk; chunk = await reader.next(), turn ^= 1) {
+    const next = () => whileWaiting(reader.next(), tell);
+    for (let chunk = await next(), turn = 0; chunk; chunk = await next(), turn ^= 1) {
       source.update(chunk.bytes);
       const block = decodeRows(context.source.decode(chunk), shape.leading, shape.total);
       evidence?.push(evidenceOf(keys, shape, block));
@@ -74,7 +77,7 @@ export async function pump(
       add(leaks, transformed.equal);
       rows += block.size;
       bytes += out.length;
-      report({ ...batch, rows: written.rows + rows, bytes: written.bytes + bytes });
+      tell();
     }
     const stored = await refusing(writer.finish());
     if (stored !== rows) throw notStored(context, rows - stored);

@@ -13,7 +13,9 @@ export interface RowSink {
 
 /** `replace`: straight into the table; through the root of a partitioned one. */
 export function copySink(destination: Session, plan: TablePlan, into: readonly string[]): RowSink {
-  const target = `${quoteTable(plan.destination)} (${quoteColumns(into)})`;
+  // A table may have no columns; an empty list of them is no SQL.
+  const columns = into.length > 0 ? ` (${quoteColumns(into)})` : '';
+  const target = `${quoteTable(plan.destination)}${columns}`;
   return {
     open: () => copyIn(destination, `COPY ${target} FROM STDIN`),
     settle: async () => undefined,
