@@ -6,7 +6,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { RunVerdict, SyncJobInput } from '../activities/types.js';
+import type { ResolvedRun, RunVerdict, SyncJobInput } from '../activities/types.js';
 import type { RunRef } from '../ledger/types.js';
 import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
 import { type Carried, Conductor } from './conductor.js';
@@ -68,7 +68,7 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
   });
 
   let checks: RunVerdict['checks'] = [];
-  const resolved = carried?.resolved ?? (await activities.planning.resolveJob(job));
+  const resolved = carried?.resolved ?? (await resolve(activities, job));
   const { ref } = resolved;
   upsertSearchAttributes([
     { key: JOB_ATTRIBUTE, value: ref.job },
@@ -104,6 +104,16 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
       await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
       conductor?.enter('ended');
     }
+  }
+}
+
+async function resolve(activities: Activities, job: SyncJobInput): Promise<ResolvedRun> {
+  try {
+    return await activities.planning.resolveJob(job);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const { type, message } = describeFailure(error);
+    throw ApplicationFailure.nonRetryable(message, type);
   }
 }
 

@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   CancellationScope,
+  ContinueAsNew,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
@@ -71,7 +72,7 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
       ended: { ok: true },
     });
   } catch (error) {
-    if (isCancellation(error)) throw error;
+    if (isCancellation(error) || error instanceof ContinueAsNew) throw error;
     const failure = describeFailure(error);
     await report('failed', { ended: { ok: false, ...failure } });
     throw ApplicationFailure.nonRetryable(failure.message, failure.type);
