@@ -3,6 +3,7 @@ import { quoteTable } from '../identifiers.js';
 import type { TakenRow } from '../ledger/ddl.js';
 import { execute, query, type Session, withTransaction } from '../session.js';
 import { hasOrphans } from '../settle/orphans.js';
+import { silence } from './guards.js';
 import { type Fence, keyTables } from './put-back.js';
 
 /** A table that a `replace` emptied for its load. */
@@ -83,6 +84,7 @@ export class Emptying {
       const all = await this.withReferencing(wanted);
       if (all.size === 0) return false;
       await this.fence(this.session, [...all.values()]);
+      await silence(this.session, 'replace', 'transaction');
       await execute(this.session, `TRUNCATE ${[...all.keys()].join(', ')}`);
       for (const name of all.values()) {
         if (!this.done.has(quoteTable(name))) this.emptied.push(tableText(name));

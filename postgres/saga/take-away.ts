@@ -12,7 +12,7 @@ import {
 } from '../ledger/ddl.js';
 import { execute, query, type Session } from '../session.js';
 import { foreignKeyRemovals } from './foreign-keys.js';
-import { guardRemovals, type Silence, silenceFor } from './guards.js';
+import { guardRemovals, type Silence, silence, silenceFor } from './guards.js';
 import { indexRemovals } from './indexes.js';
 import { withPatience } from './patience.js';
 import { jobRelations, type Relation, type SagaTable } from './relations.js';
@@ -92,6 +92,8 @@ async function takeAwayPatiently(
     .toSorted((a, b) => Number(b.kind === 'foreign key') - Number(a.kind === 'foreign key'))
     .flatMap((removal) => removal.drop);
   if (drops.length > 0) await execute(session, drops.join(';\n'));
+  // TRUNCATE fires triggers too.
+  await silence(session, plan.mode, 'transaction');
   const emptied = plan.mode === 'replace' ? await emptyTables(session, run, relations) : [];
   return {
     silence: way,

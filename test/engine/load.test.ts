@@ -102,4 +102,14 @@ onVersions('loading a table', (version) => {
     )) as [{ count: string }];
     expect(Number(count)).toBeGreaterThan(10);
   });
+
+  test('rows without any column are counted, and arrive', async () => {
+    const s = await scene({
+      version,
+      schema: ['CREATE TABLE bare ()'],
+      rows: ['INSERT INTO bare DEFAULT VALUES', 'INSERT INTO bare DEFAULT VALUES'],
+    });
+    expect(await s.load(['bare'])).toMatchObject({ rows: 2 });
+    expect(await s.rows('destination', 'SELECT count(*) FROM bare')).toEqual([{ count: '2' }]);
+  });
 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 import { takenRows } from '../../postgres/ledger/ddl.js';
 import { restoreRows } from '../../postgres/saga/put-back.js';
+import { restoreRuns } from '../../postgres/saga/restore.js';
 import { takeAway } from '../../postgres/saga/take-away.js';
 import { query, type Session } from '../../postgres/session.js';
 import {
@@ -97,6 +98,28 @@ onVersions('what is taken away comes back', (version) => {
       for (const row of await takenRows(session)) await restoreRows(session, unfenced, [row]);
       expect(await catalogText(session, ['x'])).toEqual(before);
     });
+
+  test('tables are emptied without their triggers', async () => {
+    const session = await database();
+    await sql(
+      session,
+      'CREATE TABLE a (id int)',
+      'INSERT INTO a VALUES (1)',
+      `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$`,
+      'CREATE TRIGGER kept BEFORE TRUNCATE ON a EXECUTE FUNCTION refuse()',
+      'CREATE TRIGGER always BEFORE TRUNCATE ON a EXECUTE FUNCTION refuse()',
+      'ALTER TABLE a ENABLE ALWAYS TRIGGER always',
+    );
+    const before = await catalogText(session);
+    const plan = await planOf(session);
+    const run = await beginRun(session, plan);
+    const { emptied } = await inTransaction(session, () => takeAway(session, run, plan));
+    expect(emptied).toEqual(['public.a']);
+    await sql(session, 'SET LOCAL session_replication_role = replica; INSERT INTO a VALUES (2)');
+    await restoreRuns(session, [run]);
+    expect(await countRows(session, { schema: 'public', name: 'a' })).toBe(0);
+    expect(await catalogText(session)).toEqual(before);
+  });
 
   test('the tablespace of each index, whatever the session would choose', async () => {
     const session = await database();
