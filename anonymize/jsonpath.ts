@@ -35,6 +35,8 @@ export function parsePath(text: string): readonly Step[] | string {
 export interface PathState {
   /** The first path in the list that names the node or one above it; -1: none. */
   readonly path: number;
+  /** The first path in the list that leads on below the node; -1: none. */
+  readonly below: number;
   /** The state of a member or element. */
   child(key: string | number): PathState;
 }
@@ -49,12 +51,15 @@ export function matcher(paths: readonly (readonly Step[])[]): PathState {
     const done = open.filter(([path, step]) => step === paths[path]!.length).map(([path]) => path);
     const path = Math.min(...[above, ...done].filter((candidate) => candidate >= 0));
     const own = Number.isFinite(path) ? path : -1;
+    const onward = open.filter(([candidate, step]) => step < paths[candidate]!.length);
+    const below = onward.length > 0 ? Math.min(...onward.map(([candidate]) => candidate)) : -1;
     const id = `${open.map(String).sort().join(';')}|${own}`;
     const known = states.get(id);
     if (known) return known;
     const children = new Map<string | number, PathState>();
     const fresh: PathState = {
       path: own,
+      below,
       child(key) {
         // Names and indices that no path has are all alike.
         const like = keys.has(key) ? key : typeof key === 'number' ? -1 : null;

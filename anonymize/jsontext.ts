@@ -44,7 +44,10 @@ export function scanLeaves(text: string, root: PathState): Leaf[] {
   }
 
   function leaf(kind: LeafKind, start: number, depth: number, state: PathState): void {
-    leaves.push({ kind, start, end: at, depth, path: state.path });
+    // Nothing is where a path would have gone on: `"contacts": []` is decided by `$.contacts[*].name`.
+    const nothing = kind === 'empty' || kind === 'null';
+    const path = nothing && state.path < 0 ? state.below : state.path;
+    leaves.push({ kind, start, end: at, depth, path });
   }
 
   function value(state: PathState, depth: number): void {

@@ -214,6 +214,15 @@ describe('json', () => {
     expect(run(json({}), ['{}'], JSONB).failed.size).toBe(1);
   });
 
+  test('rest: block lets nothing pass where a path would have gone on', () => {
+    const raw = json({ '$.contacts[*].name': 'scramble' });
+    for (const text of ['{"contacts":[]}', '{"contacts":null}', '{"contacts":[{}]}', '{}']) {
+      expect(run(raw, [text], JSONB)).toMatchObject({ out: [text] });
+    }
+    expect(run(raw, ['{"contacts":[],"more":[]}'], JSONB).failed.size).toBe(1);
+    expect(run(raw, ['{"contacts":["x"]}'], JSONB).failed.size).toBe(1);
+  });
+
   test('rest: null, scramble and keep', () => {
     const document = '{"s":"Ann 1","n":-10.50,"z":0.25e-3,"b":true,"e":{},"x":null}';
     expect(one(json({ rest: 'null' }), document, JSONB)).toBe(
