@@ -5,7 +5,7 @@ import { tableText } from '../plan/catalog.js';
 import type { Branch, ColumnPlan, TablePlan } from '../plan/plan.js';
 import { renderExpression } from './expressions.js';
 import { quoteIdent, quoteTable } from './identifiers.js';
-import { filterConditions, plainTables } from './load/filter.js';
+import { filterConditions, readParents } from './load/filter.js';
 import { readKeyColumns } from './load/reads.js';
 import { openSession, query, type Session, type SessionOptions } from './session.js';
 
@@ -121,7 +121,7 @@ interface ReadRow {
 
 async function read(session: Session, options: PreviewOptions, names: readonly string[]): Promise<ReadRow[]> {
   const { table, runTime, limit, key } = options;
-  const parents = await plainTables(session, table.semiJoins);
+  const parents = await readParents(session, table.semiJoins);
   const rows: ReadRow[] = [];
   for (const unit of table.units) {
     if (rows.length >= limit) break;
@@ -152,6 +152,8 @@ async function read(session: Session, options: PreviewOptions, names: readonly s
 async function keyCondition(session: Session, table: TablePlan): Promise<string> {
   const columns = await readKeyColumns(session, table);
   return columns
-    .map(({ sql, type }, i) => `${sql} = current_setting('lethe.key_${i}')::${type}`)
+    .map(
+      ({ sql, type, ordering }, i) => `${sql} ${ordering.equal} current_setting('lethe.key_${i}')::${type}`,
+    )
     .join(' AND ');
 }

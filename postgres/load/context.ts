@@ -2,7 +2,7 @@ import { type CompiledTable, prepareTable } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
 import type { TwinGuard } from '../ledger/batches.js';
 import type { Session } from '../session.js';
-import { filterConditions, plainTables } from './filter.js';
+import { filterConditions, readParents } from './filter.js';
 import { keepTable } from './keep.js';
 import { blockRanges, keyRanges, type RangeReader, readKeyColumns } from './reads.js';
 import { type RowShape, rowShape } from './shape.js';
@@ -42,7 +42,7 @@ export async function tableContext(context: TaskContext, table: LoadTable): Prom
     keys,
     plan.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),
   );
-  const parents = await plainTables(source.session, plan.semiJoins);
+  const parents = await readParents(source.session, plan.semiJoins);
   const filter = (relation: string) => filterConditions(plan, relation, task.runTime, parents);
   const shape = rowShape(plan, compiled, task.runTime);
   const sink =

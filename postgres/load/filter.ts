@@ -1,5 +1,6 @@
 import { tableText } from '../../plan/catalog.js';
 import type { SemiJoin } from '../../plan/plan.js';
+import { type Ordering, readOrderings } from '../catalog/operators.js';
 import { renderExpression } from '../expressions.js';
 import { quoteIdent, quoteTable } from '../identifiers.js';
 import { query, type Session } from '../session.js';
@@ -10,15 +11,27 @@ export interface RowFilter {
   readonly semiJoins: readonly SemiJoin[];
 }
 
-/**
- * The plain tables among the parents, as `schema.table`: read with ONLY, since a foreign key to one does not reach the
- * tables that inherit from it. A partitioned parent is read with its partitions.
- */
-export async function plainTables(source: Session, joins: readonly SemiJoin[]): Promise<Set<string>> {
-  const parents = joins.flatMap(function all(join): SemiJoin['parent'][] {
-    return [join.parent, ...join.semiJoins.flatMap(all)];
+/** What the source's catalog says of a parent in a semi-join. */
+export interface Parent {
+  /**
+   * A plain table is read with ONLY, since a foreign key to one does not reach the tables that inherit from it; a
+   * partitioned one with its partitions.
+   */
+  readonly plain: boolean;
+  /** By column. */
+  readonly orderings: ReadonlyMap<string, Ordering>;
+}
+
+/** By `schema.table`. */
+export type Parents = ReadonlyMap<string, Parent>;
+
+/** The parents of semi-joins, at every depth. */
+export async function readParents(source: Session, joins: readonly SemiJoin[]): Promise<Parents> {
+  const all = joins.flatMap(function nested(join): SemiJoin[] {
+    return [join, ...join.semiJoins.flatMap(nested)];
   });
-  if (parents.length === 0) return new Set();
+  if (all.length === 0) return new Map();
+  const parents = all.map(({ parent }) => parent);
   const rows = await query(
     source,
     `SELECT s.nspname AS schema, c.relname AS name FROM unnest($1::name[], $2::name[]) AS w(schema, name)
@@ -26,7 +39,18 @@ export async function plainTables(source: Session, joins: readonly SemiJoin[]): 
      WHERE c.relkind = 'r'`,
     [parents.map(({ schema }) => schema), parents.map(({ name }) => name)],
   );
-  return new Set(rows.map((row) => tableText({ schema: row.schema!, name: row.name! })));
+  const plain = new Set(rows.map((row) => tableText({ schema: row.schema!, name: row.name! })));
+  const found = new Map<string, Parent>();
+  for (const { parent, parentColumns } of all) {
+    const name = tableText(parent);
+    const orderings = await readOrderings(source, parent, parentColumns);
+    const known = found.get(name)?.orderings ?? new Map();
+    found.set(name, {
+      plain: plain.has(name),
+      orderings: new Map([...known, ...parentColumns.map((column, i) => [column, orderings[i]!] as const)]),
+    });
+  }
+  return found;
 }
 
 /**
@@ -34,17 +58,17 @@ export async function plainTables(source: Session, joins: readonly SemiJoin[]): 
  *
  * @param relation The relation that is read, quoted, as it stands after FROM.
  * @param runTime ISO 8601, UTC.
- * @param plainParents Parents that are read with ONLY, as `schema.table`.
+ * @param parents From `readParents`.
  */
 export function filterConditions(
   filter: RowFilter,
   relation: string,
   runTime: string,
-  plainParents: ReadonlySet<string>,
+  parents: Parents,
 ): string[] {
   return [
     ...(filter.where === undefined ? [] : [renderExpression(filter.where, runTime)]),
-    ...filter.semiJoins.map((join) => semiJoinCondition(join, relation, runTime, plainParents, 1)),
+    ...filter.semiJoins.map((join) => semiJoinCondition(join, relation, runTime, parents, 1)),
   ];
 }
 
@@ -56,21 +80,28 @@ function semiJoinCondition(
   join: SemiJoin,
   relation: string,
   runTime: string,
-  plainParents: ReadonlySet<string>,
+  parents: Parents,
   depth: number,
 ): string {
   const parent = quoteTable(join.parent);
   const inner = [
     ...(join.where === undefined ? [] : [renderExpression(join.where, runTime)]),
-    ...join.semiJoins.map((next) => semiJoinCondition(next, parent, runTime, plainParents, depth + 1)),
+    ...join.semiJoins.map((next) => semiJoinCondition(next, parent, runTime, parents, depth + 1)),
   ];
   const alias = `lethe_parent_${depth}`;
   const names = join.parentColumns.map((_, i) => `k${i}`);
-  const only = plainParents.has(tableText(join.parent)) ? 'ONLY ' : '';
+  const facts = parents.get(tableText(join.parent));
+  const only = facts?.plain ? 'ONLY ' : '';
   const rows = `SELECT ${join.parentColumns.map(quoteIdent).join(', ')} FROM ${only}${parent}${
     inner.length > 0 ? ` WHERE ${inner.join(' AND ')}` : ''
   }`;
-  const pairs = join.columns.map((column, i) => `${alias}.${names[i]} = ${relation}.${quoteIdent(column)}`);
+  const pairs = join.columns.map((column, i) => {
+    const value = `${relation}.${quoteIdent(column)}`;
+    const ordering = facts?.orderings.get(join.parentColumns[i]!);
+    return ordering && !ordering.builtIn
+      ? `${alias}.${names[i]} ${ordering.equal} ${value}::${ordering.type}`
+      : `${alias}.${names[i]} = ${value}`;
+  });
   const absent = join.columns.map((column) => `${relation}.${quoteIdent(column)} IS NULL`);
   return `(${absent.join(' OR ')} OR EXISTS (SELECT FROM (${rows}) AS ${alias} (${names.join(', ')}) WHERE ${pairs.join(' AND ')}))`;
 }

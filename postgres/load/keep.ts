@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Plan, TablePlan } from '../../plan/plan.js';
+import { readOrderings } from '../catalog/operators.js';
 import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
 import type { Fence } from '../saga/put-back.js';
 import { execute, query, type Session, withTransaction } from '../session.js';
@@ -31,9 +32,12 @@ export async function makeKeepTable(destination: Session, run: string, plan: Tab
  */
 export async function deleteMissing(destination: Session, run: string, plan: TablePlan): Promise<number> {
   const keep = keepTable(run, plan);
-  const pairs = conflictColumns(plan)
-    .map(quoteIdent)
-    .map((column) => `kept.${column} = present.${column}`);
+  const key = conflictColumns(plan);
+  const orderings = await readOrderings(destination, plan.destination, key);
+  const pairs = key.map((column, i) => {
+    const name = quoteIdent(column);
+    return `kept.${name} ${orderings[i]!.equal} present.${name}`;
+  });
   await query(destination, `ANALYZE ${keep}`);
   const deleted = await execute(
     destination,

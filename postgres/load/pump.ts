@@ -49,7 +49,7 @@ export async function pump(
   const source = createHash('sha256');
   const output = createHash('sha256');
   // The socket may still hold the chunk before: while one is on its way, the next is made in other memory.
-  const encoders = [new RowEncoder(), new RowEncoder()] as const;
+  const encoders = [RowEncoder.borrow(), RowEncoder.borrow()] as const;
   const rules: Record<string, number> = {};
   const leaks: Record<string, number> = {};
   let rows = 0;
@@ -80,6 +80,8 @@ export async function pump(
       tell();
     }
     const stored = await refusing(writer.finish());
+    for (const encoder of encoders) encoder.giveBack();
+    if (before) reader.release(before);
     if (stored !== rows) throw notStored(context, rows - stored);
   } catch (error) {
     await Promise.all([reader.drain(), writer.abort()]);

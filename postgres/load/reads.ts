@@ -1,11 +1,12 @@
 import type { Bounds } from '../../ledger/types.js';
 import type { ReadUnit, TablePlan } from '../../plan/plan.js';
+import { compareRows, readOrderings } from '../catalog/operators.js';
 import { quoteTable } from '../identifiers.js';
 import { query, type Session } from '../session.js';
 import { keyFields } from './shape.js';
 import { type KeyColumn, keyText, type Side, type Source } from './source.js';
 
-/** The key columns of a table with their types, as SQL. */
+/** The key columns of a table with their types and comparisons, as SQL. */
 export async function readKeyColumns(session: Session, plan: TablePlan): Promise<KeyColumn[]> {
   if (plan.key.kind === 'ctid') return [];
   const { columns } = plan.key;
@@ -17,7 +18,12 @@ export async function readKeyColumns(session: Session, plan: TablePlan): Promise
   );
   const types = new Map(rows.map((row) => [row.name!, row.type!]));
   const quoted = keyFields(plan);
-  return columns.map((name, i) => ({ sql: quoted[i]!, type: types.get(name)! }));
+  const orderings = await readOrderings(session, plan.units[0]!, columns);
+  return columns.map((name, i) => ({
+    sql: quoted[i]!,
+    type: types.get(name)!,
+    ordering: orderings[i]!,
+  }));
 }
 
 /** Statements over a range of one unit of a table. */
@@ -36,12 +42,13 @@ export function keyRanges(
   filter: (relation: string) => string[],
 ): RangeReader {
   const columns = key.map(({ sql }) => sql).join(', ');
-  const row = key.length === 1 ? columns : `ROW(${columns})`;
-  const range = (upper: Side) => {
-    const from = source.bound('from', key);
-    const to = source.bound(upper, key);
-    return [...(from ? [`${row} >= ${from}`] : []), ...(to ? [`${row} < ${to}`] : [])];
+  const compare = (than: 'atLeast' | 'less', side: Side) => {
+    const values = source.bound(side, key);
+    if (!values) return [];
+    const sides = [key.map(({ sql }) => sql), than, values, key.map(({ ordering }) => ordering)] as const;
+    return [compareRows(...sides)];
   };
+  const range = (upper: Side) => [...compare('atLeast', 'from'), ...compare('less', upper)];
   return {
     rows(select, { unit }, upper, ordered = false) {
       const relation = quoteTable(plan.units[unit]!);

@@ -1,6 +1,7 @@
 import { LetheError } from '../../errors/errors.js';
 import type { TablePlan } from '../../plan/plan.js';
 import { readFilenodes, readFingerprint } from '../catalog/fingerprint.js';
+import type { Ordering } from '../catalog/operators.js';
 import { toUtf8 } from '../copy/encoding.js';
 import { copyIn } from '../copy/in.js';
 import { type CopyChunk, type CopyOut, copyOut } from '../copy/out.js';
@@ -33,6 +34,7 @@ function isAscii({ serverEncoding }: Session): boolean {
 export interface KeyColumn {
   readonly sql: string;
   readonly type: string;
+  readonly ordering: Ordering;
 }
 
 /**
@@ -89,15 +91,14 @@ export class Source {
     else await this.reopen();
   }
 
-  /** The bound as SQL, typed like the key; undefined when it is open. */
-  bound(side: Side, key: readonly KeyColumn[]): string | undefined {
+  /** The bound as SQL, a value a key column, typed like it; undefined when it is open. */
+  bound(side: Side, key: readonly KeyColumn[]): string[] | undefined {
     if (!this.bounds.has(side)) return undefined;
-    const values = key.map(({ type }, i) =>
+    return key.map(({ type }, i) =>
       this.temporary
         ? `(SELECT ${fromKeyText(this.current, 'value')} FROM pg_temp.lethe_bound WHERE side = '${side}' AND place = ${i})::${type}`
         : `${fromKeyText(this.current, `current_setting('lethe.${side}_${i}')`)}::${type}`,
     );
-    return values.length === 1 ? values[0] : `ROW(${values.join(', ')})`;
   }
 
   /**

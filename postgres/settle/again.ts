@@ -6,7 +6,7 @@ import { copyIn } from '../copy/in.js';
 import { decodeRows, RowEncoder } from '../copy/text.js';
 import { sanitize } from '../errors.js';
 import { quoteColumns } from '../identifiers.js';
-import { filterConditions, plainTables } from '../load/filter.js';
+import { filterConditions, readParents } from '../load/filter.js';
 import { blockRanges, keyRanges, readKeyColumns } from '../load/reads.js';
 import { rowShape } from '../load/shape.js';
 import type { Source } from '../load/source.js';
@@ -46,7 +46,7 @@ export async function findOrigins(
     table.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),
   );
   const shape = rowShape(table, compiled, options.runTime, true);
-  const parents = await plainTables(source.session, table.semiJoins);
+  const parents = await readParents(source.session, table.semiJoins);
   const filter = (relation: string) => filterConditions(table, relation, options.runTime, parents);
   const ranges =
     table.key.kind === 'ctid'

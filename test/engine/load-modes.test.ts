@@ -120,6 +120,24 @@ tables:
     ]);
   });
 
+  test('a semi-join finds parents as their key compares', async () => {
+    const s = await scene({
+      version,
+      schema: [
+        'CREATE EXTENSION citext',
+        'CREATE TABLE word (w citext PRIMARY KEY, good boolean)',
+        'CREATE TABLE use (id int PRIMARY KEY, w citext REFERENCES word)',
+      ],
+      rows: [
+        `INSERT INTO word VALUES ('Ja', true), ('NEIN', false)`,
+        `INSERT INTO use VALUES (1, 'JA'), (2, 'nein'), (3, 'ja')`,
+      ],
+      job: 'tables: { public.word: { where: good }, public.use: { orphans: drop } }',
+    });
+    await s.load(['word', 'use']);
+    expect(await s.rows('destination', 'SELECT id FROM use ORDER BY id')).toEqual([{ id: '1' }, { id: '3' }]);
+  });
+
   test('a declared-partitioned table is read by its leaves and written through its root', async () => {
     const s = await scene({
       version,
@@ -260,6 +278,29 @@ onVersions('upsert', (version) => {
     expect(await s.rows('destination', `SELECT relname FROM pg_class WHERE relname LIKE 'keep\\_%'`)).toEqual(
       [],
     );
+  });
+
+  test('a row is not missing because its key is spelled otherwise', async () => {
+    const s = await scene({
+      ...UPSERT,
+      schema: [
+        'CREATE EXTENSION citext',
+        'CREATE TABLE c (id citext, n numeric, v text, PRIMARY KEY (id, n))',
+      ],
+      rows: [`INSERT INTO c SELECT 'Word ' || i, i, 'new' FROM generate_series(1, 50) AS i`],
+      later: [`INSERT INTO c VALUES ('WORD 1', 1.0, 'old'), ('gone', 1, 'old')`],
+      destinationSettings: 'deleteMissing: true',
+    });
+    await s.load(['c']);
+    await query(s.destination, `SET search_path = ''`);
+    const deleted = await withTransaction(s.destination, () =>
+      deleteMissing(s.destination, s.run, s.table('c')),
+    );
+    await query(s.destination, 'SET search_path = public');
+    expect(deleted).toBe(1);
+    expect(await s.rows('destination', `SELECT count(*) AS n, min(v) AS v FROM c`)).toEqual([
+      { n: '50', v: 'new' },
+    ]);
   });
 
   test('rows that are refused are found here too', async () => {
