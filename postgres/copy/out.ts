@@ -19,6 +19,18 @@ const COPY_DATA = 0x64;
 const COPY_DONE = 0x63;
 const ERROR_RESPONSE = 0x45;
 
+/** Buffers that are free, of all COPYs of this thread: fresh ones for each batch would wait for the collector in dozens. */
+const spare: Buffer[] = [];
+const SPARE_BUFFERS = 4;
+
+function takeBuffer(): Buffer {
+  return spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+}
+
+function giveBuffer({ buffer }: Buffer): void {
+  if (buffer.byteLength === BUFFER_BYTES && spare.length < SPARE_BUFFERS) spare.push(Buffer.from(buffer));
+}
+
 /**
  * Starts `COPY … TO STDOUT` and hands its rows on in chunks of about a megabyte; a row is never split, and a larger one
  * is a chunk of its own. Reading stops while two chunks wait, so memory is bounded by chunks whatever the table holds.
@@ -38,14 +50,13 @@ export function copyOut(session: Session, text: string): CopyOut {
 export class CopyOut {
   private connection: PgConnection | undefined;
   private driver: ((data: Buffer) => void) | undefined;
-  private bytes: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  private bytes: Buffer = takeBuffer();
   /** Payloads up to here, then rubbish up to `scanned`, then what is not scanned yet up to `received`. */
   private used = 0;
   private scanned = 0;
   private received = 0;
   private ends: number[] = [];
   private readonly ready: CopyChunk[] = [];
-  private readonly spare: Buffer[] = [];
   private waiting:
     | { resolve: (chunk: CopyChunk | undefined) => void; reject: (error: unknown) => void }
     | undefined;
@@ -70,9 +81,7 @@ export class CopyOut {
 
   /** Gives a chunk's memory back for later rows. */
   release(chunk: CopyChunk): void {
-    if (chunk.bytes.buffer.byteLength === BUFFER_BYTES && this.spare.length <= QUEUED_CHUNKS) {
-      this.spare.push(Buffer.from(chunk.bytes.buffer));
-    }
+    giveBuffer(chunk.bytes);
   }
 
   /** Reads the rest and throws it away, so that the session can go on. Never throws. */
@@ -144,8 +153,7 @@ export class CopyOut {
 
   /** A buffer that begins with what is not scanned yet. */
   private moved(size: number): Buffer {
-    const spare = size <= BUFFER_BYTES ? this.spare.pop() : undefined;
-    const next = spare ?? Buffer.allocUnsafeSlow(Math.max(size, BUFFER_BYTES));
+    const next = size <= BUFFER_BYTES ? takeBuffer() : Buffer.allocUnsafeSlow(size);
     this.received = this.bytes.copy(next, 0, this.scanned, this.received);
     this.scanned = 0;
     this.used = 0;
@@ -182,6 +190,7 @@ export class CopyOut {
 
   handleReadyForQuery(): void {
     this.ended = true;
+    giveBuffer(this.bytes);
     this.waiting?.resolve(undefined);
     this.waiting = undefined;
   }

@@ -182,6 +182,10 @@ export interface RowRange {
   readonly skip?: Uint8Array;
 }
 
+/** Encoders that are free, of this thread. */
+const idle: RowEncoder[] = [];
+const IDLE_ENCODERS = 2;
+
 /** Writes rows as COPY text into a buffer that grows to the largest chunk and is used again. */
 export class RowEncoder {
   private out = Buffer.allocUnsafeSlow(USUAL_BYTES);
@@ -193,6 +197,16 @@ export class RowEncoder {
   private shift = 0;
   private unread = 0;
   private blockEnd = 0;
+
+  /** A free encoder of this thread, or a new one. */
+  static borrow(): RowEncoder {
+    return idle.pop() ?? new RowEncoder();
+  }
+
+  /** For others to use. Only when no socket holds its bytes any more. */
+  giveBack(): void {
+    if (idle.length < IDLE_ENCODERS && this.out.length <= USUAL_BYTES) idle.push(this);
+  }
 
   /**
    * Rows of `block` with their leading fields replaced by `fields` and the rest as it was. The result is valid until
