@@ -50,8 +50,9 @@ export async function settleReferences(deps: Dependencies, ref: RunRef): Promise
     const { session, pins } = run;
     const settlement = await settlementOf(deps, run);
     const undeleted = await followDeletions(session, settlement.fence, ref.run, pins.plan);
-    await settleKeys(session, settlement, pins.plan.tables);
+    // While no row security hides the largest keys.
     await setSequencesOf(deps, run, settlement.fence);
+    await settleKeys(session, settlement, pins.plan.tables);
     const { failed } = await refreshViews(session, settlement.fence, pins.plan.tables);
     return [
       ...(undeleted ? [undeleted] : []),

@@ -2,6 +2,7 @@ import type { TableName } from '../plan/catalog.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import { quoteTable } from './identifiers.js';
 import { takenRows, takenText } from './ledger/ddl.js';
+import { readingAllRows } from './rowSecurity.js';
 import { query, type Session } from './session.js';
 
 /** What a finished run says of itself, and what its destination holds: the input of the checks in `quality/`. */
@@ -105,7 +106,11 @@ async function countRows(session: Session, tables: readonly TablePlan[]): Promis
     (table) =>
       `SELECT ${table.id} AS id, count(*) AS found FROM ${fromOf(table.destination, table.destinationKind)}`,
   );
-  const rows = await query(session, counts.join(' UNION ALL '));
+  const rows = await readingAllRows(
+    session,
+    tables.map(({ destination }) => destination),
+    () => query(session, counts.join(' UNION ALL ')),
+  );
   return new Map(rows.map((row) => [Number(row.id), Number(row.found)]));
 }
 

@@ -1,9 +1,4 @@
-import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { readFile } from 'node:fs/promises';
 import { afterAll, expect, it } from 'vitest';
 import { findPgDump } from '../../postgres/schema/pgDump.js';
 import { query } from '../../postgres/session.js';
@@ -11,11 +6,11 @@ import { describeUnless, sharedData } from '../harness/servers.js';
 import { contents, type Ends, fanOuts, openEnds, rowCounts } from './acceptance/databases.js';
 import { definitions } from './acceptance/definitions.js';
 import { planOf } from './acceptance/leaks.js';
+import { makeRoles } from './acceptance/roles.js';
 import { jobText, openStage, type Stage, sync, syncWell } from './acceptance/stage.js';
 
 const sakila = sharedData('sakila.sql');
 const chinook = sharedData('chinook.sql');
-const lethe = promisify(execFile);
 
 let opened: Promise<Stage> | undefined;
 const stage = () => {
@@ -55,84 +50,32 @@ describeUnless(sakila.missing, 'createSchema', () => {
 describeUnless(sakila.missing, 'roles that are no superusers', () => {
   it('run with the grants that `lethe grants` prints, and no more', async () => {
     const pair = await ends({ version: 18, file: sakila.path });
-    const suffix = randomBytes(4).toString('hex');
-    const [reader, writer, owner] = [`reader_${suffix}`, `writer_${suffix}`, `owner_${suffix}`];
     const { destination, source } = pair;
-    await query(destination, `CREATE ROLE ${owner} NOLOGIN`);
-    for (const role of [reader, writer]) await query(destination, `CREATE ROLE ${role} LOGIN PASSWORD 'p'`);
-    // Before their databases are gone.
-    drops.push(() => dropRoles(pair, [reader, writer, owner]));
-    await query(destination, ownedBy(owner));
+    const roles = await makeRoles(pair);
+    drops.push(() => roles.drop());
     for (const [table, state] of Object.entries({
       actor: 'DISABLE',
       city: 'ENABLE ALWAYS',
       staff: 'ENABLE REPLICA',
     }))
       await query(destination, `ALTER TABLE public.${table} ${state} TRIGGER last_updated`);
-    const before = await definitions(destination);
-
     const job = jobText(await readFile('examples/sakila/job.yaml', 'utf8'), pair);
-    const printed = await grants(job, reader, writer);
-    await refer(pair, 'source', reader);
-    await refer(pair, 'destination', writer);
+    await roles.use();
     expect((await sync(await stage(), job)).error?.type).toBe('PermissionDenied');
-
-    const [forSource, forDestination] = printed.split(/^(?=-- Destination)/m);
-    await query(source, forSource!);
-    await query(destination, forDestination!);
+    await roles.grant(job);
+    const before = await definitions(destination);
     await syncWell(await stage(), job);
-    const after = await definitions(destination);
-    expect(after.filter((line) => !before.includes(line) && !line.includes(writer))).toEqual([]);
-    expect(before.filter((line) => !after.includes(line) && !line.includes(`owner_`))).toEqual([]);
-    expect(after.filter((line) => line.startsWith('trigger'))).toEqual(
-      before.filter((line) => line.startsWith('trigger')),
-    );
+    expect(await definitions(destination)).toEqual(before);
     expect(await rowCounts(destination)).toEqual(await rowCounts(source));
     expect(await fanOuts(destination)).toEqual(await fanOuts(source));
     const [role] = await query(
       source,
       'SELECT bool_or(rolsuper OR rolbypassrls) AS mighty FROM pg_roles WHERE rolname = ANY ($1)',
-      [[reader, writer, owner]],
+      [[roles.reader, roles.writer, roles.owner]],
     );
     expect(role).toEqual({ mighty: 'f' });
   });
 });
-
-async function grants(job: string, reader: string, writer: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lethe-acceptance-'));
-  const file = join(folder, 'job.yaml');
-  await writeFile(file, job);
-  const args = ['grants', file, '--source-role', reader, '--destination-role', writer];
-  const { stdout } = await lethe(process.execPath, ['dist/cli/main.js', ...args]);
-  await rm(folder, { recursive: true });
-  return stdout;
-}
-
-async function refer(pair: Ends, end: 'source' | 'destination', role: string): Promise<void> {
-  const url = new URL(pair.urls[end]);
-  url.username = role;
-  url.password = 'p';
-  await pair.refer(end, url.href);
-}
-
-async function dropRoles(pair: Ends, roles: string[]): Promise<void> {
-  const { source, destination } = pair;
-  for (const session of [source, destination])
-    await query(session, `DROP OWNED BY ${roles.join(', ')} CASCADE`);
-  await query(source, `DROP ROLE ${roles.join(', ')}`);
-}
-
-/** Gives everything in the schema public to a role. */
-function ownedBy(owner: string): string {
-  return `DO $$ DECLARE r record; BEGIN
-    FOR r IN SELECT c.oid::regclass AS name, c.relkind FROM pg_class c
-              WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-    LOOP EXECUTE format('ALTER TABLE %s OWNER TO ${owner}', r.name); END LOOP;
-    FOR r IN SELECT c.oid::regclass AS name FROM pg_class c
-              WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S'
-    LOOP EXECUTE format('ALTER SEQUENCE %s OWNER TO ${owner}', r.name); END LOOP;
-  END $$`;
-}
 
 describeUnless(chinook.missing, 'upsert', () => {
   it('follows insertions and updates, and deletions when it is told to', async () => {

@@ -92,9 +92,13 @@ export async function tablesOf(session: Session, withLedger = false): Promise<Ta
   return rows.map(({ schema, name, kind }) => ({ schema: schema!, name: name!, kind: kind! }));
 }
 
+/** Whatever triggers say. */
 export async function emptyAll(session: Session): Promise<void> {
   const tables = await tablesOf(session);
-  if (tables.length > 0) await query(session, `TRUNCATE ${tables.map(quoteTable).join(', ')}`);
+  if (tables.length === 0) return;
+  await query(session, 'SET session_replication_role = replica');
+  await query(session, `TRUNCATE ${tables.map(quoteTable).join(', ')}`);
+  await query(session, 'RESET session_replication_role');
 }
 
 /** `ONLY` for tables whose children are tables of their own. */
@@ -163,6 +167,8 @@ export async function fanOuts(session: Session): Promise<Record<string, string>>
       WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname <> 'lethe' ORDER BY 2, 1`,
   );
   const found: Record<string, string> = {};
+  // Where citext's operators are.
+  await query(session, 'SET search_path = public');
   for (const { name, child, kind, parent, pairs, given } of keys) {
     const from = kind === 'p' ? child : `ONLY ${child}`;
     const [row] = await query(
@@ -176,5 +182,6 @@ export async function fanOuts(session: Session): Promise<Record<string, string>>
     );
     found[`${child} ${name}`] = row!.text!;
   }
+  await query(session, `SET search_path = ''`);
   return found;
 }

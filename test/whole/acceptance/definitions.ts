@@ -28,7 +28,7 @@ const PARTS: Readonly<Record<string, string>> = {
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid ${NAMESPACE} WHERE ${OUTSIDE}`,
   relation: `SELECT c.relkind::text || ' ' || c.oid::regclass, concat_ws(' ', c.relpersistence, c.relowner::regrole,
       'security', c.relrowsecurity, c.relforcerowsecurity, 'identity', c.relreplident, 'rights', c.relacl,
-      'space', c.reltablespace, 'options', c.reloptions, 'filled', c.relispopulated,
+      'space', c.reltablespace, 'options', c.reloptions,
       CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, pg_get_expr(c.relpartbound, c.oid),
       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
     FROM pg_class c ${NAMESPACE} WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND ${OUTSIDE}`,

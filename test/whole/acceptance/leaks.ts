@@ -41,12 +41,15 @@ export interface Aligned {
   readonly missing: Record<string, number>;
   /** Outputs that equal their own input, by column. */
   readonly leaks: Record<string, number>;
+  /** Values that should have been kept and were not, by column. */
+  readonly changed: Record<string, number>;
 }
 
 /**
- * Joins each row of the source with what it became, by mapping its key, and counts the outputs that equal their input.
+ * Joins each row of the source with what it became, by mapping its key, and counts the outputs that equal their input,
+ * and the kept values that do not.
  *
- * @param keysOf For tables without a key: the columns that tell their rows apart.
+ * @param keysOf For tables without a key: the columns that tell their rows apart; none leaves the table out.
  */
 export async function alignRows(
   ends: Ends,
@@ -55,43 +58,46 @@ export async function alignRows(
   keysOf: Record<string, string[]>,
 ): Promise<Aligned> {
   const keys = jobKeys(parseJobKey(ends.key), plan.consistency === 'run' ? run : undefined);
-  const found = {
-    compared: 0,
-    missing: {} as Record<string, number>,
-    leaks: {} as Record<string, number>,
-  };
-  const all = new Map(
+  const found: Aligned = { compared: 0, missing: {}, leaks: {}, changed: {} };
+  const kinds = new Map(
     (await tablesOf(ends.source)).map((table) => [`${table.schema}.${table.name}`, table.kind]),
   );
+  let compared = 0;
   for (const table of plan.tables) {
     const name = tableText(table.source);
     const key = keysOf[name] ?? (table.key.kind === 'columns' ? table.key.columns : []);
-    const changed = table.columns.filter(mustDiffer);
-    const columns = [...new Set([...key, ...changed.map((column) => column.name)])];
-    const kind = all.get(name)!;
+    if (key.length === 0) continue;
+    const checked = table.columns.filter((column) => isKept(column) || mustDiffer(column));
+    const columns = [...new Set([...key, ...checked.map((column) => column.name)])];
+    const kind = kinds.get(name)!;
     const before = await rowsOf(ends.source, { ...table.source, kind }, columns);
     const after = await rowsOf(ends.destination, { ...table.destination, kind }, columns);
-    const byKey = new Map(after.map((row) => [key.map((column) => row[column]).join('\0'), row]));
     const mapped = key.map((column) =>
       mapping(columnOf(table, column), keys)(before.map((row) => row[column]!)),
     );
-    before.forEach((row, at) => {
+    const byKey = new Map(after.map((row) => [key.map((column) => row[column]).join('\0'), row]));
+    for (const [at, row] of before.entries()) {
       const image = byKey.get(mapped.map((values) => values[at]).join('\0'));
       if (!image) {
-        found.missing[name] = (found.missing[name] ?? 0) + 1;
-        return;
+        count(found.missing, name);
+        continue;
       }
-      for (const column of changed) {
+      for (const column of checked) {
         const value = row[column.name];
-        if (value === null || value === undefined || value.trim() === '' || value === '0') continue;
-        found.compared += 1;
-        if (value !== image[column.name]) continue;
+        const same = value === image[column.name];
         const place = `${name}.${column.name}`;
-        found.leaks[place] = (found.leaks[place] ?? 0) + 1;
+        if (isKept(column) && !same) count(found.changed, place);
+        if (isKept(column) || value == null || value.trim() === '' || value === '0') continue;
+        compared += 1;
+        if (same) count(found.leaks, place);
       }
-    });
+    }
   }
-  return found;
+  return { ...found, compared };
+}
+
+function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
 }
 
 function columnOf(table: TablePlan, name: string): ColumnPlan {
