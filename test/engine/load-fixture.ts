@@ -13,6 +13,8 @@ export const RUN_TIME = '2026-03-01T12:00:00.000Z';
 
 export interface SceneOptions {
   readonly version?: PostgresVersion;
+  /** A source that is there already. */
+  readonly source?: TestDatabase;
   /** Statements for the source, and before them for both. */
   readonly schema: readonly string[];
   readonly rows?: readonly string[];
@@ -46,7 +48,7 @@ export class Scene {
 
   static async make(options: SceneOptions): Promise<Scene> {
     const [sourceDb, destinationDb] = [
-      await createDatabase(options.version),
+      options.source ?? (await createDatabase(options.version)),
       await createDatabase(options.version),
     ];
     const source = await openSession({
