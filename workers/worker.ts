@@ -70,6 +70,8 @@ export async function createWorker(options: LetheWorkerOptions): Promise<LetheWo
     workflowBundle: await workflowBundle(),
     activities: createControlActivities(dependencies),
     maxConcurrentActivityTaskExecutions: 100,
+    // So long a run waits for a worker that is gone before another one reads its history.
+    stickyQueueScheduleToStartTimeout: '2 s',
   });
   const data = await Worker.create({
     ...common,

@@ -1,16 +1,28 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
-import { NativeConnection } from '@temporalio/worker';
-import type { PostgresVersion } from '../../embedded/postgres.js';
+import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import type { PostgresVersion } from '../../embedded/postgres-binary.js';
 import { parseJob } from '../../job/load.js';
 import type { Job } from '../../job/types.js';
-import { createWorker } from '../../workers/worker.js';
+import { query, type Session, withSession } from '../../postgres/session.js';
+import { type SyncHandle, startSync } from '../../workers/runs.js';
+import { createWorker, type LetheWorker, type LetheWorkerOptions } from '../../workers/worker.js';
+import type { SyncJobWorkflowInput } from '../../workflows/syncJob.js';
 import { createDatabase, type TestDatabase, temporal, uniqueTaskQueue } from '../harness/servers.js';
+import { CRM_RULES, crmFiles } from './crm.js';
 
-/** Temporal, a worker in this process on queues of its own, and what to start runs with. */
+let quiet = false;
+
+/** Temporal, queues of its own, and what to start runs with. */
 export interface Stage {
   readonly client: Client;
+  readonly address: string;
+  readonly namespace: string;
   readonly taskQueue: string;
+  /** Starts a worker in this process; it ends with the stage. */
+  addWorker(options?: Partial<LetheWorkerOptions>): Promise<LetheWorker>;
+  start(job: string, input: SyncJobWorkflowInput): Promise<SyncHandle>;
   stop(): Promise<void>;
 }
 
@@ -20,68 +32,102 @@ export interface Ends {
   readonly destination: TestDatabase;
   /** References for the job file. */
   readonly references: { readonly source: string; readonly destination: string; readonly key: string };
+  /** 32 bytes, base64. */
   readonly key: string;
+  /** The variables behind the references, for worker processes. */
+  readonly env: Readonly<Record<string, string>>;
   drop(): Promise<void>;
 }
 
-export async function openStage(options: { jobsFolder?: string } = {}): Promise<Stage> {
-  const { address, namespace } = await temporal();
-  const taskQueue = uniqueTaskQueue('sync');
+export interface StageOptions extends Partial<LetheWorkerOptions> {
+  /** Of a Temporal server of the test's own. Default: the shared one. */
+  readonly address?: string;
+  /** Default true. */
+  readonly worker?: boolean;
+}
+
+export async function openStage({
+  address: own,
+  worker = true,
+  ...options
+}: StageOptions = {}): Promise<Stage> {
+  if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
+  quiet = true;
+  const { address, namespace } = own ? { address: own, namespace: 'default' } : await temporal();
+  const taskQueue = options.taskQueue ?? uniqueTaskQueue('sync');
   const connection = await Connection.connect({ address });
-  const native = await NativeConnection.connect({ address });
+  const native = worker ? await NativeConnection.connect({ address }) : undefined;
   const client = new Client({ connection, namespace });
-  const worker = await createWorker({
-    connection: native,
+  const running: { worker: LetheWorker; ended: Promise<void> }[] = [];
+  const stage: Stage = {
     client,
+    address,
     namespace,
     taskQueue,
-    shutdownGraceSeconds: 1,
-    ...options,
-  });
-  const running = worker.run();
-  return {
-    client,
-    taskQueue,
+    async addWorker(more = {}) {
+      const common = { connection: native!, client, namespace, taskQueue, shutdownGraceSeconds: 1 };
+      const added = await createWorker({ ...common, ...options, ...more });
+      const ended = added.run();
+      ended.catch(() => undefined);
+      running.push({ worker: added, ended });
+      return added;
+    },
+    start: (job, input) => startSync(client, job, input, taskQueue),
     async stop() {
-      worker.stop();
-      await running;
-      await native.close();
+      for (const one of running) one.worker.stop();
+      await Promise.allSettled(running.map(({ ended }) => ended));
+      await native?.close();
       await connection.close();
     },
   };
+  if (worker) await stage.addWorker();
+  return stage;
 }
 
-/** `schema`: a file whose tables the destination gets, without rows. */
+/** Databases that are copies of SQL files. */
 export async function openEnds(
   version: PostgresVersion,
-  sourceFile: string,
-  destinationFile = sourceFile,
+  sourceFile: string | undefined,
+  destinationFile: string | undefined = sourceFile,
+  key = randomBytes(32).toString('base64'),
 ): Promise<Ends> {
   const [source, destination] = await Promise.all([
     createDatabase(version, sourceFile),
     createDatabase(version, destinationFile),
   ]);
   const id = randomUUID().replaceAll('-', '').toUpperCase();
-  const key = randomBytes(32).toString('base64');
-  const names = { source: `SOURCE_${id}`, destination: `DESTINATION_${id}`, key: `KEY_${id}` };
-  process.env[names.source] = source.url;
-  process.env[names.destination] = destination.url;
-  process.env[names.key] = key;
+  const env = { [`SOURCE_${id}`]: source.url, [`DESTINATION_${id}`]: destination.url, [`KEY_${id}`]: key };
+  Object.assign(process.env, env);
   return {
     source,
     destination,
     key,
-    references: {
-      source: `env:${names.source}`,
-      destination: `env:${names.destination}`,
-      key: `env:${names.key}`,
-    },
+    env,
+    references: { source: `env:SOURCE_${id}`, destination: `env:DESTINATION_${id}`, key: `env:KEY_${id}` },
     async drop() {
-      for (const name of Object.values(names)) delete process.env[name];
+      for (const name of Object.keys(env)) delete process.env[name];
       await source.drop();
       await destination.drop();
     },
   };
+}
+
+/** The databases of `crm.ts`: a filled source, and a destination with the same tables. */
+export function openCrm(key?: string): Promise<Ends> {
+  const { full, schema } = crmFiles();
+  return openEnds(18, full, schema, key);
+}
+
+/** The head of a job file, and what follows. */
+export function jobFile(ends: Ends, rules = CRM_RULES, name = 'crm'): { name: string; text: string } {
+  const { source, destination, key } = ends.references;
+  const head = [
+    `job: ${name}`,
+    `source: { postgres: "${source}" }`,
+    `destination: { postgres: "${destination}", mode: replace }`,
+    `key: "${key}"`,
+  ];
+  return { name: 'job.yaml', text: `${head.join('\n')}\n${rules}` };
 }
 
 /** A job file's text with its references replaced. */
@@ -98,4 +144,48 @@ export function parsed(text: string): Job {
   const { job, mistakes } = parseJob(text, 'job.yaml');
   if (!job) throw new Error(JSON.stringify(mistakes));
   return job;
+}
+
+/** Rows of a statement, in a session of its own. */
+export function ask(
+  database: { readonly url: string },
+  sql: string,
+  params: readonly unknown[] = [],
+): Promise<Record<string, string | null>[]> {
+  return inside(database, (session) => query(session, sql, params));
+}
+
+export function inside<T>(
+  database: { readonly url: string },
+  body: (session: Session) => Promise<T>,
+): Promise<T> {
+  return withSession({ url: database.url, role: 'destination', applicationName: 'test' }, body);
+}
+
+/** Type and message of what a run failed with. */
+export async function failureOf(handle: SyncHandle): Promise<{ type: string; message: string }> {
+  try {
+    const { verdict } = await handle.result();
+    return { type: 'none', message: JSON.stringify(verdict) };
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error;
+    const { cause } = error;
+    if (cause instanceof ApplicationFailure) return { type: cause.type ?? '', message: cause.message };
+    return { type: cause?.name ?? 'unknown', message: cause?.message ?? '' };
+  }
+}
+
+/** Waits until `probe` gives something. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  timeoutMs = 90_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await probe();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
 }
