@@ -9,6 +9,8 @@ export interface DatabaseErrorDetails {
   readonly column?: string;
   readonly constraint?: string;
   readonly dataType?: string;
+  /** What the role may not use: `table orders`, `schema crm`. */
+  readonly denied?: string;
   /** The C function of the server that raised it; tells causes apart that share a code. */
   readonly routine?: string;
   /** For errors that are no driver's: the class, and the first stack frame. */
@@ -105,6 +107,7 @@ export function sanitize(error: unknown, doing = ''): LetheError {
     details.column && `column ${details.column}`,
     details.constraint && `constraint ${details.constraint}`,
     details.dataType && `type ${details.dataType}`,
+    details.denied,
   ].filter(Boolean);
   const text = `${doing ? `${doing}: ` : ''}${says}${names.length > 0 ? ` (${names.join(', ')})` : ''}.`;
   return new LetheError(type, text.charAt(0).toUpperCase() + text.slice(1), details);
@@ -165,11 +168,24 @@ function safeDetails(error: unknown, classified: boolean): DatabaseErrorDetails 
     for (const name of ['schema', 'table', 'column', 'constraint', 'dataType', 'routine'])
       details[name] = text(e[name]);
   }
+  details.denied = deniedObject(details, text(e.message) ?? '');
   if (!classified) {
     details.thrown = error instanceof Error ? error.constructor.name : typeof error;
     details.at = firstFrame(error);
   }
   return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+}
+
+/**
+ * The server names what is denied only in its message. Its own routines put nothing else there; a function of the
+ * database may raise the same code with any text.
+ */
+function deniedObject({ code, routine }: Record<string, unknown>, message: string): string | undefined {
+  if (code !== '42501') return undefined;
+  if (routine === 'aclcheck_error') return /^permission denied for ([a-z]+ .+)$/.exec(message)?.[1];
+  if (routine !== 'check_enable_rls') return undefined;
+  const table = /^query would be affected by row-level security policy for table "(.+)"$/.exec(message)?.[1];
+  return table && `table ${table}`;
 }
 
 /** File and line only: the head of a stack repeats the message. */

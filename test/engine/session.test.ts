@@ -146,6 +146,11 @@ onVersions('a session', (version) => {
         expect(limited.superuser).toBe(false);
         const error = await failure(query(limited, 'SELECT * FROM public.hidden'));
         expect(error).toMatchObject({ type: 'PermissionDenied', details: { code: '42501' } });
+        expect(error.message).toContain('(42501, table hidden)');
+        const denied = await failure(query(limited, 'SELECT * FROM pg_catalog.pg_authid'));
+        expect(denied.message).toContain('(42501, table pg_authid)');
+        const raise = `DO $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'permission denied for table Ann Lee'; END $$`;
+        expect((await failure(query(limited, raise))).message).not.toContain('Ann');
       });
       await query(
         s,

@@ -176,7 +176,7 @@ export async function fanOuts(session: Session): Promise<Record<string, string>>
       `WITH fan AS (SELECT count(c.tableoid) AS n FROM ${parent} p LEFT JOIN ${from} c ON ${pairs}
                      GROUP BY p.tableoid, p.ctid),
             grouped AS (SELECT n, count(*) AS parents FROM fan GROUP BY n)
-       SELECT (SELECT string_agg(n || '×' || parents, ' ' ORDER BY n) FROM grouped) || ' without '
+       SELECT coalesce((SELECT string_agg(n || '×' || parents, ' ' ORDER BY n) FROM grouped), 'none') || ' without '
            || (SELECT count(*) FROM ${from} c
                 WHERE ${given} AND NOT EXISTS (SELECT FROM ${parent} p WHERE ${pairs})) AS text`,
     );

@@ -1,0 +1,37 @@
+-- Rows that a copy cannot take as they are. What is personal says "geheim".
+CREATE SCHEMA bad;
+CREATE EXTENSION btree_gist;
+CREATE TABLE bad.dates (id integer PRIMARY KEY, d date);
+INSERT INTO bad.dates SELECT i, CASE WHEN i IN (7, 250) THEN 'infinity' ELSE '1980-01-01'::date + i END FROM generate_series(1, 300) i;
+CREATE TABLE bad.numbers (id integer PRIMARY KEY, n numeric, f double precision);
+INSERT INTO bad.numbers SELECT i, CASE i WHEN 9 THEN 'NaN'::numeric ELSE i END, CASE i WHEN 10 THEN 'Infinity'::float8 ELSE i END FROM generate_series(1, 300) i;
+CREATE TABLE bad.cards (id integer PRIMARY KEY, card text);
+INSERT INTO bad.cards SELECT i, CASE i WHEN 1 THEN E'geheim\\N' WHEN 2 THEN E'geheim\t\n' WHEN 3 THEN '4111 1111 1111 1112'
+  ELSE '4111 1111 1111 1111' END FROM generate_series(1, 300) i;
+CREATE TABLE bad.keys (id bigint PRIMARY KEY);
+INSERT INTO bad.keys SELECT i FROM generate_series(1, 300) i UNION ALL SELECT 9223372036854775807;
+CREATE TABLE bad.key_child (id integer PRIMARY KEY, key_id bigint REFERENCES bad.keys);
+INSERT INTO bad.key_child SELECT i, i FROM generate_series(1, 300) i UNION ALL SELECT 301, 9223372036854775807;
+CREATE TABLE bad.checked (id integer PRIMARY KEY, n integer);
+INSERT INTO bad.checked SELECT i, CASE WHEN i % 100 = 0 THEN -1 ELSE i END FROM generate_series(1, 300) i;
+CREATE TABLE bad.required (id integer PRIMARY KEY, v text);
+INSERT INTO bad.required SELECT i, CASE WHEN i % 150 = 0 THEN NULL ELSE 'geheim' END FROM generate_series(1, 300) i;
+CREATE TABLE bad.short (id integer PRIMARY KEY, v varchar(9));
+INSERT INTO bad.short SELECT i, CASE WHEN i = 42 THEN 'geheimnis' ELSE 'geh' END FROM generate_series(1, 300) i;
+CREATE TABLE bad.twins (id integer PRIMARY KEY, v text);
+INSERT INTO bad.twins SELECT i, 'geheim ' || CASE WHEN i IN (5, 105, 295) THEN 'twin' ELSE i::text END FROM generate_series(1, 300) i;
+CREATE TABLE bad.rooms (id integer PRIMARY KEY, room integer, during int4range);
+INSERT INTO bad.rooms SELECT i, i % 3, int4range(i, CASE i WHEN 120 THEN 130 ELSE i + 1 END) FROM generate_series(1, 300) i;
+CREATE TABLE bad.parent (id integer PRIMARY KEY, d date);
+INSERT INTO bad.parent SELECT i, CASE i WHEN 77 THEN '-infinity' ELSE '1980-01-01'::date + i END FROM generate_series(1, 300) i;
+CREATE TABLE bad.child (id integer PRIMARY KEY, parent_id integer NOT NULL REFERENCES bad.parent);
+INSERT INTO bad.child SELECT i, 1 + i % 300 FROM generate_series(1, 900) i;
+CREATE TABLE bad.grandchild (id integer PRIMARY KEY, child_id integer REFERENCES bad.child);
+INSERT INTO bad.grandchild SELECT i, nullif(i, 1) FROM generate_series(1, 500) i;
+CREATE TABLE bad.node (id integer PRIMARY KEY, parent_id integer REFERENCES bad.node, n integer);
+INSERT INTO bad.node SELECT i, CASE WHEN i % 20 <> 1 THEN i - 1 END, i FROM generate_series(1, 300) i;
+CREATE TABLE bad.a (id integer PRIMARY KEY, b_id integer NOT NULL);
+CREATE TABLE bad.b (id integer PRIMARY KEY, a_id integer NOT NULL REFERENCES bad.a, n integer);
+INSERT INTO bad.a SELECT i, i FROM generate_series(1, 300) i;
+INSERT INTO bad.b SELECT i, i - (i - 1) % 10 + i % 10, i FROM generate_series(1, 300) i;
+ALTER TABLE bad.a ADD FOREIGN KEY (b_id) REFERENCES bad.b;
