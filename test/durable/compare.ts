@@ -8,7 +8,7 @@ import { openBounds } from '../../postgres/load/seals.js';
 import { query, type Session } from '../../postgres/session.js';
 import { catalogText } from '../engine/saga-fixture.js';
 import { CRM_ORDER } from './crm.js';
-import { type Ends, inside } from './fixture.js';
+import { type Ends, inside, jobFile, openCrm, type Stage } from './fixture.js';
 
 /** What two copies of the databases of `crm.ts` are compared by. */
 export interface Copy {
@@ -16,6 +16,33 @@ export interface Copy {
   readonly contents: Readonly<Record<string, string>>;
   /** Constraints, indexes, triggers with their state, rules, row security. */
   readonly catalog: readonly string[];
+}
+
+/** A run that nobody disturbed, and what the destination was before it. */
+export interface Calm {
+  readonly ends: Ends;
+  readonly before: Copy;
+  readonly after: Copy;
+}
+
+export async function runCalm(stage: Stage): Promise<Calm> {
+  const ends = await openCrm();
+  const before = await readCopy(ends);
+  const { run } = await (await stage.start('crm', { file: jobFile(ends) })).result();
+  await expectWholeLedger(ends, run);
+  const after = await readCopy(ends);
+  expect(after.catalog).toEqual(before.catalog);
+  return { ends, before, after };
+}
+
+/** The run did what the calm one did, and put everything back. */
+export async function expectSame(
+  calm: Calm,
+  ends: Ends,
+  run: string,
+): Promise<{ batches: number; attempts: number }> {
+  expect(await readCopy(ends)).toEqual(calm.after);
+  return expectWholeLedger(ends, run);
 }
 
 export function readCopy(ends: Ends): Promise<Copy> {

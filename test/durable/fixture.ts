@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
 import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
@@ -8,10 +9,13 @@ import type { Job } from '../../job/types.js';
 import { query, type Session, withSession } from '../../postgres/session.js';
 import { type SyncHandle, startSync } from '../../workers/runs.js';
 import { createWorker, type LetheWorker, type LetheWorkerOptions } from '../../workers/worker.js';
+import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import type { SyncJobWorkflowInput } from '../../workflows/syncJob.js';
 import { createDatabase, type TestDatabase, temporal, uniqueTaskQueue } from '../harness/servers.js';
 import { CRM_RULES, crmFiles } from './crm.js';
 
+/** What Temporal's SDK logged in this process, at every level; shown by nobody. */
+export const sdkLog: string[] = [];
 let quiet = false;
 
 /** Temporal, queues of its own, and what to start runs with. */
@@ -51,8 +55,7 @@ export async function openStage({
   worker = true,
   ...options
 }: StageOptions = {}): Promise<Stage> {
-  if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
-  quiet = true;
+  captureLog();
   const { address, namespace } = own ? { address: own, namespace: 'default' } : await temporal();
   const taskQueue = options.taskQueue ?? uniqueTaskQueue('sync');
   const connection = await Connection.connect({ address });
@@ -82,6 +85,16 @@ export async function openStage({
   };
   if (worker) await stage.addWorker();
   return stage;
+}
+
+function captureLog(): void {
+  if (quiet) return;
+  quiet = true;
+  const logger = new DefaultLogger('DEBUG', ({ level, message, meta }) => {
+    const error = meta?.error instanceof Error ? meta.error : undefined;
+    sdkLog.push(`${level} ${message} ${inspect({ ...meta, cause: error?.cause }, { depth: 6 })}`);
+  });
+  Runtime.install({ logger });
 }
 
 /** Databases that are copies of SQL files. */
@@ -188,4 +201,27 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Lethe's id of a run, as soon as it has one. */
+export function runOf(handle: SyncHandle): Promise<string> {
+  return until('the run has its id', async () => {
+    const { typedSearchAttributes } = await handle.describe();
+    return typedSearchAttributes.get(RUN_ATTRIBUTE);
+  });
+}
+
+/** Committed batches of all runs. */
+export async function committed(ends: Ends): Promise<number> {
+  const [there] = await ask(ends.destination, `SELECT to_regclass('lethe.batch') IS NOT NULL AS there`);
+  if (there?.there !== 't') return 0;
+  const [row] = await ask(
+    ends.destination,
+    `SELECT count(*) AS n FROM lethe.batch WHERE state = 'committed'`,
+  );
+  return Number(row?.n);
 }
