@@ -48,6 +48,8 @@ async function load(
     return await deps.load(task, heartbeat, run.signal);
   } catch (error) {
     if (error instanceof LetheError && error.type === 'SnapshotLost') {
+      // No other database takes the snapshot either: then it is this worker that does not fit, and nothing is lost.
+      await withSource(deps, run, async () => undefined);
       for (const id of task.snapshot.ids) await loseSnapshot(run.session, run.ref.run, id);
     }
     throw error;

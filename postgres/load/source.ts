@@ -225,8 +225,11 @@ async function makeBoundsTable(session: Session): Promise<boolean> {
   }
 }
 
-/** SQLSTATEs of a snapshot that is gone, or was never there: undefined object, invalid parameter, wrong state. */
-const NO_SNAPSHOT = new Set(['42704', '22023', '55000']);
+/**
+ * SQLSTATEs of a snapshot that is gone, or was never there: undefined object, invalid parameter, wrong state; and of
+ * one that another database of the cluster exported.
+ */
+const NO_SNAPSHOT = new Set(['42704', '22023', '55000', '0A000']);
 
 async function begin(session: Session, snapshots: readonly string[]): Promise<void> {
   for (const snapshot of snapshots) {
