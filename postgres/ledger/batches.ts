@@ -1,10 +1,10 @@
 import type { BatchFacts } from '../../ledger/chain.js';
 import type { BatchState } from '../../ledger/types.js';
-import { isLockTimeout } from '../fence.js';
-import { execute, query, type Session, type TextRow, withTransaction } from '../session.js';
+import { execute, query, type Session, type TextRow } from '../session.js';
+import { type BatchId, type TwinGuard, withoutTwin } from './twins.js';
 
 /*
- * lethe.partition, lethe.batch and lethe.quarantine. Bounds and keys come in sealed. Callers own the transactions,
+ * lethe.partition and lethe.batch. Bounds come in sealed. Callers own the transactions,
  * except where a function says that it makes one.
  */
 
@@ -26,13 +26,6 @@ export interface StoredBatch {
   readonly attempt: number;
   /** Link of the hash chain, once committed. */
   readonly chain: string;
-}
-
-/** Identifies a batch of a run. */
-export interface BatchId {
-  readonly run: string;
-  readonly partition: number;
-  readonly batch: number;
 }
 
 /** The partitions of a table, if it was cut, in order. */
@@ -214,63 +207,6 @@ export async function countPartitions(
   return { rows: Number(row?.rows), bytes: Number(row?.bytes), quarantined: Number(row?.quarantined) };
 }
 
-/** A row for `lethe.quarantine`; the key is sealed, its hash keyed. Never a value. */
-export interface QuarantinedRow {
-  readonly key: string;
-  readonly keyHash: string;
-  readonly code: string;
-  readonly constraint?: string;
-  readonly column?: string;
-  readonly rule?: string;
-  readonly message: string;
-  /** Its parent is missing; it may be replayed when the parent is there. */
-  readonly waitsForParent?: boolean;
-}
-
-/** Rows that settle removed belong to no batch: their partition and batch are null. */
-export async function insertQuarantine(
-  session: Session,
-  id: { readonly run: string; readonly partition: number | null; readonly batch: number | null },
-  table: number,
-  rows: readonly QuarantinedRow[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  const column = (of: (row: QuarantinedRow) => string | undefined) => rows.map((row) => of(row) ?? null);
-  await query(
-    session,
-    `INSERT INTO lethe.quarantine (run, table_id, partition, batch, key, key_hash, code, constraint_name, column_name, rule, message, waits_for_parent)
-     SELECT $1, $2::int, $3::int, $4::int, u.*
-     FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::boolean[]) AS u
-     ON CONFLICT (run, table_id, key_hash) DO UPDATE SET partition = excluded.partition, batch = excluded.batch,
-       code = excluded.code, constraint_name = excluded.constraint_name, column_name = excluded.column_name,
-       rule = excluded.rule, message = excluded.message, waits_for_parent = excluded.waits_for_parent, replayed_at = NULL`,
-    [
-      id.run,
-      table,
-      id.partition,
-      id.batch,
-      column((row) => row.key),
-      column((row) => row.keyHash),
-      column((row) => row.code),
-      column((row) => row.constraint),
-      column((row) => row.column),
-      column((row) => row.rule),
-      column((row) => row.message),
-      rows.map((row) => row.waitsForParent ?? false),
-    ],
-  );
-}
-
-/** Rows of a table that the run has in quarantine by now. */
-export async function countQuarantined(session: Session, run: string, table: number): Promise<number> {
-  const [row] = await query(
-    session,
-    'SELECT count(*) AS count FROM lethe.quarantine WHERE run = $1 AND table_id = $2::int AND replayed_at IS NULL',
-    [run, table],
-  );
-  return Number(row?.count);
-}
-
 /** Rows of a table that committed batches of the run have dealt with. */
 export async function countTable(session: Session, run: string, table: number): Promise<number> {
   const [row] = await query(
@@ -280,52 +216,6 @@ export async function countTable(session: Session, run: string, table: number): 
     [run, table],
   );
   return Number(row?.count);
-}
-
-/** How a session deals with another attempt at the same work. */
-export interface TwinGuard {
-  /** Milliseconds to wait for it before its backends are terminated. */
-  readonly staleAfterMs: number;
-  /** `lethe:<run>/<unit>/`: what the names of all attempts begin with. */
-  readonly prefix: string;
-}
-
-const ROUNDS = 10;
-
-/**
- * Runs `body` in a transaction that may have to wait for another attempt: a frozen one (its worker is gone, its COPY
- * waits for ever and holds its locks) is terminated after the guard's time.
- */
-export async function withoutTwin<T>(
-  session: Session,
-  id: BatchId,
-  guard: TwinGuard,
-  body: () => Promise<T>,
-): Promise<T> {
-  for (let round = 1; ; round++) {
-    try {
-      return await withTransaction(session, async () => {
-        await query(session, `SET LOCAL synchronous_commit = off`);
-        await query(session, `SET LOCAL lock_timeout = ${Math.ceil(guard.staleAfterMs)}`);
-        return body();
-      });
-    } catch (error) {
-      if (!isLockTimeout(error) || round === ROUNDS) throw error;
-      await terminateTwins(session, id, guard);
-    }
-  }
-}
-
-/** Ends other sessions of the same work. */
-export async function terminateTwins(session: Session, id: BatchId, guard: TwinGuard): Promise<void> {
-  await query(
-    session,
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-     WHERE datname = current_database() AND pid <> pg_backend_pid()
-       AND (starts_with(application_name, $1)
-         OR application_name = (SELECT backend FROM lethe.batch WHERE run = $2 AND partition = $3::int AND batch = $4::int))`,
-    [guard.prefix, id.run, id.partition, id.batch],
-  );
 }
 
 async function readBatch(session: Session, id: BatchId): Promise<TextRow | undefined> {

@@ -6,14 +6,13 @@ import { tableText } from '../../plan/catalog.js';
 import { rowErrorClass, sanitize } from '../errors.js';
 import { fence, isLockTimeout } from '../fence.js';
 import {
-  type BatchId,
   failBatch,
   finishPartition,
   guardBatch,
   recordOutcome,
   type StoredBatch,
-  terminateTwins,
 } from '../ledger/batches.js';
+import { type BatchId, terminateTwins } from '../ledger/twins.js';
 import { query, withTransaction } from '../session.js';
 import { loadCarefully } from './careful.js';
 import type { TableContext } from './context.js';

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
+import { decodeRows } from '../copy/decode.js';
+import { type OutputField, RowEncoder } from '../copy/encode.js';
+import type { RowBlock } from '../copy/format.js';
 import type { CopyOut } from '../copy/out.js';
-import { decodeRows, type OutputField, type RowBlock, RowEncoder } from '../copy/text.js';
 import { type RowError, rowErrorClass, sanitize } from '../errors.js';
-import { insertQuarantine, type QuarantinedRow } from '../ledger/batches.js';
+import { insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
 import { query } from '../session.js';
 import type { BatchWork, Loaded } from './batch.js';
 import type { TableContext } from './context.js';

@@ -1,6 +1,6 @@
 import { type CompiledTable, prepareTable } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
-import type { TwinGuard } from '../ledger/batches.js';
+import type { TwinGuard } from '../ledger/twins.js';
 import type { Session } from '../session.js';
 import { filterConditions, readParents } from './filter.js';
 import { keepTable } from './keep.js';

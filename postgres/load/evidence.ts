@@ -1,5 +1,5 @@
 import type { JobKeys } from '../../anonymize/keys.js';
-import type { RowBlock } from '../copy/text.js';
+import type { RowBlock } from '../copy/format.js';
 import type { RowShape } from './shape.js';
 
 /**

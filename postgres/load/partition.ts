@@ -3,13 +3,13 @@ import type { Bounds } from '../../ledger/types.js';
 import { tableText } from '../../plan/catalog.js';
 import { fence } from '../fence.js';
 import {
-  type BatchId,
   claimBatch,
   finishPartition,
   lastBatches,
   type StoredBatch,
   type StoredPartition,
 } from '../ledger/batches.js';
+import type { BatchId } from '../ledger/twins.js';
 import { withTransaction } from '../session.js';
 import { type BatchWork, loadBatch } from './batch.js';
 import type { TableContext } from './context.js';

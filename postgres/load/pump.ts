@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
+import { decodeRows } from '../copy/decode.js';
+import { RowEncoder } from '../copy/encode.js';
 import type { CopyIn } from '../copy/in.js';
 import type { CopyChunk, CopyOut } from '../copy/out.js';
-import { decodeRows, RowEncoder } from '../copy/text.js';
 import { sanitize } from '../errors.js';
 import type { TableContext } from './context.js';
 import { evidenceOf } from './evidence.js';

@@ -1,6 +1,7 @@
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
-import { countQuarantined, countTable, type QuarantinedRow } from '../ledger/batches.js';
+import { countTable } from '../ledger/batches.js';
+import { countQuarantined, type QuarantinedRow } from '../ledger/quarantine.js';
 import type { TableContext } from './context.js';
 
 /** How many more rows of a table may go to quarantine. */

@@ -1,6 +1,7 @@
 import type { CompiledTable, SourceChunk, TransformedChunk } from '../../anonymize/compile.js';
 import type { TablePlan } from '../../plan/plan.js';
-import type { OutputField, RowBlock } from '../copy/text.js';
+import type { OutputField } from '../copy/encode.js';
+import type { RowBlock } from '../copy/format.js';
 import { renderExpression } from '../expressions.js';
 import { quoteIdent } from '../identifiers.js';
 

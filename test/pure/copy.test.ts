@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LetheError } from '../../errors/errors.js';
+import { decodeRows } from '../../postgres/copy/decode.js';
+import { type OutputField, RowEncoder } from '../../postgres/copy/encode.js';
 import { toUtf8 } from '../../postgres/copy/encoding.js';
 import type { CopyChunk } from '../../postgres/copy/out.js';
-import { decodeRows, type OutputField, RowEncoder } from '../../postgres/copy/text.js';
 
 type Value = string | null;
 
