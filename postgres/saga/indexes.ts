@@ -45,15 +45,14 @@ interface FoundIndex {
 /**
  * Primary keys, unique and exclusion constraints and indexes of the relations, as removals. Kept where they are: what a
  * view or rule depends on, invalid ones, the replica identity of a published table (settle could not delete without
- * it), and all of a table for which `worthDropping` says no.
+ * it), and those of a table for which `worthDropping` says no, but for deferrable constraints.
  */
 export async function indexRemovals(
   session: Session,
   relations: readonly Relation[],
   worthDropping: (relation: Relation) => boolean,
 ): Promise<Removal[]> {
-  const byOid = new Map(relations.filter(worthDropping).map((r) => [r.oid, r]));
-  if (byOid.size === 0) return [];
+  const byOid = new Map(relations.map((r) => [r.oid, r]));
   const rows = await query(session, INDEXES, [oidArray(byOid.keys())]);
   const found = rows.map((row) => JSON.parse(String(row.found)) as FoundIndex);
   const tree = (index: FoundIndex): FoundIndex[] => [
@@ -64,7 +63,13 @@ export async function indexRemovals(
     .filter((index) => index.parent === null)
     .map(tree)
     .filter((indexes) => !indexes.some(mustStay))
+    .filter(([root]) => worthDropping(byOid.get(root!.relation)!) || unchecked(root!))
     .map((indexes) => removal(indexes, byOid));
+}
+
+/** Deferrable constraints are checked by triggers, which `session_replication_role = replica` keeps from firing. */
+function unchecked(index: FoundIndex): boolean {
+  return index.constraint?.deferrable === true;
 }
 
 function mustStay(index: FoundIndex): boolean {

@@ -99,6 +99,18 @@ onVersions('what is taken away comes back', (version) => {
       expect(await catalogText(session, ['x'])).toEqual(before);
     });
 
+  test('deferrable constraints go from small tables too: nothing would check them in a replica session', async () => {
+    const session = await database();
+    await sql(
+      session,
+      'CREATE TABLE public.small (id int PRIMARY KEY, a int CONSTRAINT late UNIQUE DEFERRABLE, b int CONSTRAINT soon UNIQUE)',
+    );
+    const plan = await planOf(session, { rows: 10 });
+    const run = await beginRun(session, plan);
+    await inTransaction(session, () => takeAway(session, run, plan));
+    expect((await takenRows(session, { run })).map((row) => row.object)).toEqual(['late']);
+  });
+
   test('tables are emptied without their triggers', async () => {
     const session = await database();
     await sql(
