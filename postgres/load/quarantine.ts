@@ -38,7 +38,7 @@ export class QuarantineBudget {
     const reason = why.filter(Boolean).join(', ');
     const message =
       this.limit === 0
-        ? `A row of ${this.table} was refused (${reason}), and the job says \`onFailure: fail\` or allows none. Repair the row or the rule, or allow some with \`onFailure: { quarantine: { rows: N } }\`.`
+        ? `A row of ${this.table} was refused (${reason}), and the job says \`onFailure: fail\` or allows none. Repair the row or the rule, or allow some with \`onFailure: { quarantine: N }\`.`
         : `More than ${this.limit} rows of ${this.table} were refused (the last: ${reason}). Repair the rows or the rule, or raise the limit of \`onFailure\`.`;
     throw new LetheError('QuarantineLimit', message, {
       table: this.table,

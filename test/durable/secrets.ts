@@ -1,4 +1,4 @@
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import proto from '@temporalio/proto';
 import { expect } from 'vitest';
 import { IDENTIFYING } from './crm.js';
 import { type Ends, type Stage, sdkLog } from './fixture.js';
@@ -36,7 +36,7 @@ export async function historiesOf(stage: Stage): Promise<string[]> {
     query: `TaskQueue = '${stage.taskQueue}'`,
   })) {
     const history = await stage.client.workflow.getHandle(workflowId, runId).fetchHistory();
-    texts.push(`${workflowId}\n${decoded(JSON.parse(historyToJSON(history)))}`);
+    texts.push(`${workflowId}\n${decoded(plain(history))}`);
   }
   return texts;
 }
@@ -46,4 +46,11 @@ function decoded(history: unknown): string {
   return JSON.stringify(history, (name, value) =>
     typeof value === 'string' && name === 'data' ? Buffer.from(value, 'base64').toString('latin1') : value,
   );
+}
+
+const { History } = proto.temporal.api.history.v1;
+
+/** As JSON would have it: bytes in base64. */
+function plain(history: object): unknown {
+  return History.toObject(History.fromObject(history), { longs: String, enums: String, bytes: String });
 }
