@@ -41,7 +41,7 @@ export async function deleteMissing(destination: Session, run: string, plan: Tab
   await query(destination, `ANALYZE ${keep}`);
   const deleted = await execute(
     destination,
-    `DELETE FROM ${quoteTable(plan.destination)} AS present
+    `DELETE FROM ${plan.destinationKind === 'partitioned' ? '' : 'ONLY '}${quoteTable(plan.destination)} AS present
      WHERE NOT EXISTS (SELECT FROM ${keep} AS kept WHERE ${pairs.join(' AND ')})`,
   );
   await query(destination, `DROP TABLE ${keep}`);

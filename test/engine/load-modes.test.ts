@@ -286,9 +286,14 @@ onVersions('upsert', (version) => {
       schema: [
         'CREATE EXTENSION citext',
         'CREATE TABLE c (id citext, n numeric, v text, PRIMARY KEY (id, n))',
+        // Its rows are its own, though they show in the other's.
+        'CREATE TABLE heir (PRIMARY KEY (id, n)) INHERITS (c)',
       ],
       rows: [`INSERT INTO c SELECT 'Word ' || i, i, 'new' FROM generate_series(1, 50) AS i`],
-      later: [`INSERT INTO c VALUES ('WORD 1', 1.0, 'old'), ('gone', 1, 'old')`],
+      later: [
+        `INSERT INTO c VALUES ('WORD 1', 1.0, 'old'), ('gone', 1, 'old')`,
+        `INSERT INTO heir VALUES ('heir', 1)`,
+      ],
       destinationSettings: 'deleteMissing: true',
     });
     await s.load(['c']);
@@ -298,9 +303,10 @@ onVersions('upsert', (version) => {
     );
     await query(s.destination, 'SET search_path = public');
     expect(deleted).toBe(1);
-    expect(await s.rows('destination', `SELECT count(*) AS n, min(v) AS v FROM c`)).toEqual([
+    expect(await s.rows('destination', `SELECT count(*) AS n, min(v) AS v FROM ONLY c`)).toEqual([
       { n: '50', v: 'new' },
     ]);
+    expect(await s.rows('destination', 'SELECT id FROM heir')).toEqual([{ id: 'heir' }]);
   });
 
   test('rows that are refused are found here too', async () => {
