@@ -1,0 +1,35 @@
+/** Small batches, so that every table has several, with bounds between them. */
+export const HOSTILE_JOB = {
+  job: 'hostile',
+  unlisted: 'keep',
+  include: ['odd.*', 'Ünï côde.*'],
+  batchRows: 100,
+  rules: [{ name: 'wide', match: { table: 'odd.wide', column: 's_*' }, apply: 'scramble' }],
+  tables: {
+    'odd.big': { columns: { changes: 'scramble' } },
+    'Ünï côde.Select "from" a.b': { columns: { Id: 'permute', 'groß Straße': 'scramble' } },
+    'odd.tag': { columns: { name: 'permute' } },
+    'odd.measure': { columns: { k: 'permute' } },
+    'odd.code': { columns: { c: 'permute' } },
+    'odd.huge_permuted': { columns: { id: { permute: { bits: 63 } } } },
+    'odd.heap': { columns: { b: 'scramble' } },
+    'odd.event': { columns: { id: 'permute', v: 'scramble' } },
+    'odd.chicken': { columns: { id: 'permute' } },
+    'odd.egg': { columns: { id: 'permute' } },
+    'odd.person': {
+      columns: {
+        id: 'permute',
+        email: 'email',
+        first_name: 'firstName',
+        last_name: 'lastName',
+        born: { dateShift: { days: 300, onInvalid: 'null' } },
+        paid: { noise: { relative: 0.1, onInvalid: 'null' } },
+        paid_float: { noise: { relative: 0.1, onInvalid: 'null' } },
+        prefs: { json: { '$.mail': 'email', '$.n': 'keep', '$.list[*]': 'scramble' } },
+        notes: 'scramble',
+      },
+      accept: ['has_mail', 'old'],
+    },
+    'odd.visit': { columns: { id: 'permute' } },
+  },
+};
