@@ -60,7 +60,9 @@ it(`a run whose workers are killed ${KILLS} times ends as one that nobody distur
     await workers.at(-1)!.ready();
     await handle.signal('resume');
   }
-  await until('all is loaded', async () => over || LATE.includes((await progressOf(handle))?.phase ?? ''));
+  // A partition that lost its worker several times is tried again after up to half a minute.
+  const loaded = async () => over || LATE.includes((await progressOf(handle))?.phase ?? '');
+  await until('all is loaded', loaded, 300_000);
   await replace();
   const { run, verdict } = await result;
   expect(verdict.ok).toBe(true);
