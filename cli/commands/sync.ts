@@ -82,6 +82,8 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
       `An earlier run of ${loaded.job.job} is still open: going on with it, with the job file it was started with.`,
     );
   const handle = open ?? (await start(session, loaded, options));
+  // Before anything is printed: who reads it may press Ctrl-C at once.
+  const interrupt = onInterrupt(cluster.embedded && !cluster.shared, () => handle.cancel());
   const link = uiLink(cluster, handle.workflowId);
   tell(`${handle.workflowId}${link ? `\n${link}` : ''}`);
   if (!worker && (await pollers(cluster.client, cluster.settings.namespace, options.taskQueue)) === 0) {
@@ -90,7 +92,6 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
     );
   }
   const view = progressView();
-  const interrupt = onInterrupt(cluster.embedded && !cluster.shared, () => handle.cancel());
   let last: Progress | undefined;
   const lost = worker?.ended.then(() => undefined);
   const following = followSync(handle, {
