@@ -18,7 +18,7 @@ import {
 import type { ChildStatus, PreparedRun, ResolvedRun, SyncJobInput } from '../activities/types.js';
 import { type Group, groupsOf, share } from './groups.js';
 import type { holdSnapshot } from './holdSnapshot.js';
-import { type GroupReport, type Progress, type TableState, windowSignal } from './messages.js';
+import { type GroupReport, type Progress, type TableState, type Window, windowSignal } from './messages.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
 import { progressTable } from './progressTable.js';
 import type { syncJob } from './syncJob.js';
@@ -37,6 +37,8 @@ export interface Carried {
   readonly running: readonly string[];
   /** Names of groups of this layer that are done. */
   readonly done: readonly string[];
+  /** Of the last window that was told. */
+  readonly order: number;
 }
 
 /** Two: the snapshot survives the loss of either. */
@@ -58,6 +60,7 @@ export class Conductor {
   private readonly done: Set<string>;
   private failure: { type: string; message: string } | undefined;
   private reports = 0;
+  private order: number;
   private readonly warnings: string[];
 
   constructor(
@@ -73,6 +76,7 @@ export class Conductor {
     this.paused = carried?.paused ?? paused;
     this.concurrency = carried?.concurrency ?? prepared.concurrency;
     this.layer = carried?.layer ?? 0;
+    this.order = carried?.order ?? 0;
     this.running = new Set(carried?.running);
     this.done = new Set(carried?.done);
     const tables = carried?.tables ?? prepared.tables.map(({ id, name, rows }) => waiting(id, name, rows));
@@ -213,6 +217,7 @@ export class Conductor {
   private async startGroups(groups: Group[]): Promise<void> {
     const others = [...this.running];
     for (const { name } of groups) this.running.add(name);
+    const window = this.nextWindow();
     await Promise.all(
       groups.map((group) =>
         this.start<typeof syncTable>(
@@ -224,14 +229,15 @@ export class Conductor {
             tables: group.tables.map(({ id }) => id),
             names: group.tables.map(({ name }) => name),
             small: group.small,
-            window: share(this.concurrency, this.running.size),
+            window,
             tuning: this.input.tuning,
           },
           group.tables.length === 1 ? group.name : `${group.tables.length} small tables`,
         ),
       ),
     );
-    await this.tellWindows(others);
+    // What changed meanwhile may have been told to workflows that were not there yet.
+    await this.tellWindows(this.order === window.order ? others : undefined);
   }
 
   private async start<W extends (input: never) => Promise<unknown>>(
@@ -269,7 +275,7 @@ export class Conductor {
   }
 
   private async tellWindows(names: readonly string[] = [...this.running]): Promise<void> {
-    const window = this.paused ? 0 : share(this.concurrency, this.running.size);
+    const window = this.nextWindow();
     await Promise.all(
       names.map(async (name) => {
         try {
@@ -279,6 +285,12 @@ export class Conductor {
         }
       }),
     );
+  }
+
+  private nextWindow(): Window {
+    // The time as well, so that after a reset of this workflow the children do not take its word for an old one.
+    this.order = Math.max(this.order + 1, Date.now());
+    return { partitions: this.paused ? 0 : share(this.concurrency, this.running.size), order: this.order };
   }
 
   /** Finds out about workflows that ended without a word: terminated, or timed out. */
@@ -317,6 +329,7 @@ export class Conductor {
         layer: this.layer,
         running: [...this.running],
         done: [...this.done],
+        order: this.order,
       },
     });
   }

@@ -42,6 +42,13 @@ export const progressQuery = defineQuery<Progress>('progress');
 export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');
 export const reportSignal = defineSignal<[GroupReport]>('report');
-/** To a table's workflow: how many partitions it may have in flight; 0 pauses it. */
-export const windowSignal = defineSignal<[number]>('window');
+/** How many partitions of a table's workflow may be in flight; 0 pauses it. */
+export interface Window {
+  readonly partitions: number;
+  /** The newest order counts: signals that follow each other closely may arrive the other way round. */
+  readonly order: number;
+}
+
+/** To a table's workflow. */
+export const windowSignal = defineSignal<[Window]>('window');
 export const concurrencyUpdate = defineUpdate<number, [{ partitions: number }]>('setConcurrency');

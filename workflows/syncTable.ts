@@ -13,7 +13,7 @@ import {
 import type { PartitionResult } from '../activities/types.js';
 import type { RunRef } from '../ledger/types.js';
 import { describeFailure } from './failures.js';
-import { type GroupReport, reportSignal, type TableReport, windowSignal } from './messages.js';
+import { type GroupReport, reportSignal, type TableReport, type Window, windowSignal } from './messages.js';
 import { activitiesOf, type Tuning } from './options.js';
 
 /** Input of `syncTable`: one large table, or several small ones that share an activity. */
@@ -25,8 +25,7 @@ export interface SyncTableInput {
   /** Table names, for people. */
   names: string[];
   small: boolean;
-  /** Partitions in flight at once. 0: paused. */
-  window: number;
+  window: Window;
   tuning?: Tuning;
   /** Carried over a continue-as-new. */
   carried?: { rows: number; quarantined: number };
@@ -44,7 +43,7 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
   setHandler(
     windowSignal,
     (next) => {
-      window = next;
+      if (next.order > window.order) window = next;
     },
     {
       description: 'Sets how many partitions may be in flight at once; 0 pauses. Sent by the run.',
@@ -52,7 +51,7 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
   );
   setCurrentDetails(input.names.map((name) => `- ${name}`).join('\n'));
   try {
-    await condition(() => window > 0);
+    await condition(() => window.partitions > 0);
     await report('loading');
     if (input.small) {
       await data.anonymizeTables.executeWithOptions({ summary: summaryOf(input.names) }, [
@@ -90,7 +89,7 @@ interface Totals {
 async function loadPartitions(
   input: SyncTableInput,
   totals: Totals,
-  window: () => number,
+  window: () => Window,
   report: Report,
 ): Promise<void> {
   const [table] = input.tables as [number];
@@ -126,11 +125,11 @@ async function loadPartitions(
   };
   const draining = () => failure !== undefined || historyFull(input);
   while (queue.length > 0 || active > 0) {
-    while (queue.length > 0 && active < window() && !draining()) launch(queue.shift()!);
+    while (queue.length > 0 && active < window().partitions && !draining()) launch(queue.shift()!);
     if (failure !== undefined) scope.cancel();
     if (active === 0 && draining()) break;
     const seen = finished;
-    await condition(() => finished > seen || (!draining() && queue.length > 0 && active < window()));
+    await condition(() => finished > seen || (!draining() && queue.length > 0 && active < window().partitions));
     if (finished - reported >= Math.max(1, all / 20)) {
       reported = finished;
       await report('loading');
