@@ -62,7 +62,7 @@ export async function cutTable(deps: Dependencies, ref: RunRef, table: number): 
     const plan = tableOf(run.pins.plan, table);
     const { of } = await epochsOf(run);
     const [snapshot] = await snapshotsOf(run);
-    const partitions = await withSource(deps, run, (source) =>
+    const { partitions } = await withSource(deps, run, (source) =>
       withTransaction(
         source,
         () =>

@@ -68,7 +68,7 @@ async function load(scene: Scene, plan: Plan, run: (task: PartitionTask) => Prom
       const [snapshot] = await query(source, 'SELECT pg_export_snapshot() AS id');
       const table = { plan: plan.tables[0]!, epoch: epoch! };
       const { batchRows } = plan.execution;
-      const partitions = await cutTable(
+      const { partitions } = await cutTable(
         { run: id, ...table, generation: 1, keys: jobKeys(jobKey), batchRows },
         source,
         destination,

@@ -30,6 +30,8 @@ export const ERROR_TYPES = {
   RunEnded: 'never',
   /** The source's schema or storage changed while the run read it. */
   SourceChanged: 'never',
+  /** The snapshot is gone, and with it what was read of a table without a key: its workflow begins it again. */
+  TableRestarts: 'never',
   /** The snapshot that the run reads under is gone. */
   SnapshotLost: 'backoff',
   /** The run lasted longer than the snapshot may be held. */

@@ -59,7 +59,11 @@ export async function syncTable(input: SyncTableInput): Promise<void> {
         input.tables,
       ]);
     } else {
-      await loadPartitions(input, totals, () => window, report);
+      while (await loadPartitions(input, totals, () => window, report)) {
+        // What was read of it counts no more.
+        totals.rows = 0;
+        totals.quarantined = 0;
+      }
     }
     await report('settling');
     const settled = await longControl.settleTables.executeWithOptions({ summary: summaryOf(input.names) }, [
@@ -86,12 +90,13 @@ interface Totals {
   quarantined: number;
 }
 
+/** True when the table has to be loaded again from its start; each time it has lost a snapshot, which bounds them. */
 async function loadPartitions(
   input: SyncTableInput,
   totals: Totals,
   window: () => Window,
   report: Report,
-): Promise<void> {
+): Promise<boolean> {
   const [table] = input.tables as [number];
   const { control, data } = activitiesOf(input.tuning);
   const load = data.anonymizePartition;
@@ -129,16 +134,22 @@ async function loadPartitions(
     if (failure !== undefined) scope.cancel();
     if (active === 0 && draining()) break;
     const seen = finished;
-    await condition(() => finished > seen || (!draining() && queue.length > 0 && active < window().partitions));
+    await condition(
+      () => finished > seen || (!draining() && queue.length > 0 && active < window().partitions),
+    );
     if (finished - reported >= Math.max(1, all / 20)) {
       reported = finished;
       await report('loading');
     }
   }
-  if (failure !== undefined) throw failure;
+  if (failure !== undefined) {
+    if (describeFailure(failure).type === 'TableRestarts') return true;
+    throw failure;
+  }
   if (queue.length > 0) {
     await continueAsNew<typeof syncTable>({ ...input, window: window(), carried: totals });
   }
+  return false;
 }
 
 function historyFull(input: SyncTableInput): boolean {

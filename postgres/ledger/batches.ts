@@ -1,3 +1,4 @@
+import { LetheError } from '../../errors/errors.js';
 import type { BatchFacts } from '../../ledger/chain.js';
 import type { BatchState } from '../../ledger/types.js';
 import { execute, query, type Session, type TextRow } from '../session.js';
@@ -82,6 +83,16 @@ export async function insertPartitions(
   );
 }
 
+/** Forgets the partitions of a table and its batches: by name, since a session that fires no trigger cascades nothing. */
+export async function dropPartitions(session: Session, run: string, table: number): Promise<void> {
+  await query(session, 'SELECT FROM lethe.partition WHERE run = $1 AND table_id = $2::int FOR UPDATE', [
+    run,
+    table,
+  ]);
+  await query(session, 'DELETE FROM lethe.batch WHERE run = $1 AND table_id = $2::int', [run, table]);
+  await query(session, 'DELETE FROM lethe.partition WHERE run = $1 AND table_id = $2::int', [run, table]);
+}
+
 /** The batches of a partition that decide how it goes on: its last two, oldest first. */
 export async function lastBatches(session: Session, run: string, partition: number): Promise<StoredBatch[]> {
   const rows = await query(
@@ -97,6 +108,8 @@ export async function lastBatches(session: Session, run: string, partition: numb
  * Claims a batch in a transaction of its own, or finds it: bounds are fixed by whoever claims first. Its commit need
  * not reach the disk: were it lost in a crash, so would be everything that was built on it. Waits for a twin that is
  * committing it.
+ *
+ * @throws LetheError `RunSuperseded` when the partition is gone: its table was begun again.
  */
 export async function claimBatch(
   session: Session,
@@ -108,7 +121,8 @@ export async function claimBatch(
     const rows = await query(
       session,
       `INSERT INTO lethe.batch AS b (run, partition, batch, table_id, state, bounds, generation, backend)
-       VALUES ($1, $2::int, $3::int, $4::int, 'claimed', $5, $6::int, $7)
+       SELECT p.run, p.partition, $3::int, $4::int, 'claimed', $5, $6::int, $7
+         FROM lethe.partition p WHERE p.run = $1 AND p.partition = $2::int FOR KEY SHARE
        ON CONFLICT (run, partition, batch) DO UPDATE
          SET attempt = b.attempt + 1, generation = excluded.generation, backend = excluded.backend, claimed_at = clock_timestamp()
          WHERE b.state <> 'committed'
@@ -116,7 +130,11 @@ export async function claimBatch(
       [id.run, id.partition, id.batch, claim.table, claim.bounds, claim.generation, session.applicationName],
     );
     const found = rows[0] ?? (await readBatch(session, id));
-    return toBatch(found!);
+    if (found) return toBatch(found);
+    throw new LetheError(
+      'RunSuperseded',
+      `Partition ${id.partition} of run ${id.run} is gone: its table was begun again. This attempt writes nothing more.`,
+    );
   });
 }
 

@@ -56,3 +56,8 @@ export async function countQuarantined(session: Session, run: string, table: num
   );
   return Number(row?.count);
 }
+
+/** Forgets the rows of a table that is read again from its start. */
+export async function dropQuarantined(session: Session, run: string, table: number): Promise<void> {
+  await query(session, 'DELETE FROM lethe.quarantine WHERE run = $1 AND table_id = $2::int', [run, table]);
+}

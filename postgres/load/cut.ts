@@ -6,6 +6,7 @@ import { quoteTable } from '../identifiers.js';
 import { insertPartitions, nextPartition, readPartitions, type StoredPartition } from '../ledger/batches.js';
 import { query, type Session, withTransaction } from '../session.js';
 import { makeKeepTable } from './keep.js';
+import { mustRestart, restartTable } from './restart.js';
 import { sealBounds } from './seals.js';
 import { keyFields } from './shape.js';
 import { keyText } from './source.js';
@@ -22,6 +23,12 @@ export interface CutTask {
   readonly batchRows: number;
 }
 
+/** A table's partitions, and the epoch under which they are to be written. */
+export interface CutTable {
+  readonly partitions: readonly StoredPartition[];
+  readonly epoch: Epoch;
+}
+
 /** A partition is about so many batches: long enough that an activity's round trip does not count. */
 const BATCHES_PER_PARTITION = 4;
 /** Fewer, larger partitions in huge tables: a workflow's window and the ledger stay small. */
@@ -33,18 +40,36 @@ const PAGE_BYTES = 8_192;
 /**
  * Cuts a table into partitions, once: a second call returns what the first made. Each unit is cut on its own, at
  * sampled quantiles of its key, or at block numbers where it has none. The cuts need not be even: batches count their
- * rows. Bounds are compared by the source server alone.
+ * rows. Bounds are compared by the source server alone. A table without a key whose snapshot was lost meanwhile is
+ * emptied and cut anew.
  *
  * @param source A session inside a transaction under the snapshot.
  * @param destination A session outside a transaction.
  */
-export async function cutTable(
-  task: CutTask,
-  source: Session,
-  destination: Session,
-): Promise<StoredPartition[]> {
-  const known = await readPartitions(destination, task.run, task.plan.id);
-  if (known.length > 0) return known;
+export async function cutTable(task: CutTask, source: Session, destination: Session): Promise<CutTable> {
+  const { run, plan, epoch, generation } = task;
+  const finished = (found: readonly StoredPartition[]) =>
+    found.length > 0 && !mustRestart(plan, found, generation);
+  const known = await readPartitions(destination, run, plan.id);
+  if (finished(known)) return { partitions: known, epoch };
+  const cuts = await cutUnits(task, source);
+  return withTransaction(destination, async () => {
+    await fence(destination, epoch);
+    const first = await nextPartition(destination, run);
+    const raced = await readPartitions(destination, run, plan.id);
+    if (finished(raced)) return { partitions: raced, epoch };
+    const rows = cuts.map((bounds, i) => ({
+      partition: first + i,
+      bounds: sealBounds(task.keys, { run, partition: first + i }, bounds),
+    }));
+    const current = raced.length > 0 ? await restartTable(destination, run, plan, epoch) : epoch;
+    if (plan.deleteMissing && raced.length === 0) await makeKeepTable(destination, run, plan);
+    await insertPartitions(destination, run, plan.id, generation, rows);
+    return { partitions: await readPartitions(destination, run, plan.id), epoch: current };
+  });
+}
+
+async function cutUnits(task: CutTask, source: Session): Promise<Bounds[]> {
   const cuts: Bounds[] = [];
   for (const [unit, relation] of task.plan.units.entries()) {
     const points = await cutPoints(task, relation, source);
@@ -52,19 +77,7 @@ export async function cutTable(
       cuts.push({ unit, from: points[i - 1] ?? null, to: points[i] ?? null });
     }
   }
-  return withTransaction(destination, async () => {
-    await fence(destination, task.epoch);
-    const first = await nextPartition(destination, task.run);
-    const raced = await readPartitions(destination, task.run, task.plan.id);
-    if (raced.length > 0) return raced;
-    const rows = cuts.map((bounds, i) => ({
-      partition: first + i,
-      bounds: sealBounds(task.keys, { run: task.run, partition: first + i }, bounds),
-    }));
-    if (task.plan.deleteMissing) await makeKeepTable(destination, task.run, task.plan);
-    await insertPartitions(destination, task.run, task.plan.id, task.generation, rows);
-    return readPartitions(destination, task.run, task.plan.id);
-  });
+  return cuts;
 }
 
 /** Inner bounds of a unit's partitions, ascending as the source compares them. */

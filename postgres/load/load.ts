@@ -1,6 +1,6 @@
 import { jobKeys } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
-import { countPartitions, readPartition, type StoredPartition } from '../ledger/batches.js';
+import { countPartitions, readPartition } from '../ledger/batches.js';
 import { openSession, query, type Session } from '../session.js';
 import { type TableContext, type TaskContext, tableContext } from './context.js';
 import { cutTable } from './cut.js';
@@ -66,7 +66,7 @@ async function loadTables(context: TaskContext, tables: readonly LoadTable[]): P
   const { task, keys, source, destination } = context;
   const done: number[] = [];
   for (const table of tables) {
-    const partitions: StoredPartition[] = await cutTable(
+    const { partitions, epoch } = await cutTable(
       {
         run: task.run,
         plan: table.plan,
@@ -78,7 +78,7 @@ async function loadTables(context: TaskContext, tables: readonly LoadTable[]): P
       source.session,
       destination,
     );
-    const loader = await tableContext(context, table);
+    const loader = await tableContext(context, { ...table, epoch });
     for (const partition of partitions) await loadPartition(loader, partition);
     done.push(...partitions.map(({ partition }) => partition));
   }

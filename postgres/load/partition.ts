@@ -14,6 +14,7 @@ import { withTransaction } from '../session.js';
 import { type BatchWork, loadBatch } from './batch.js';
 import type { TableContext } from './context.js';
 import { batchSize } from './reads.js';
+import { mustRestart } from './restart.js';
 import { openBounds, sealBounds } from './seals.js';
 import { whileWaiting } from './waiting.js';
 
@@ -110,13 +111,14 @@ async function chainOf({ task, destination }: TableContext, id: BatchId): Promis
   throw new LetheError('Unreachable', 'Another attempt is ahead in this partition; this one gives way.');
 }
 
-/** An updated row moves: without a key, ranges of another snapshot would miss rows and copy others twice. */
-function refuseMoved({ table, task }: TableContext, { generation }: StoredPartition): void {
-  if (table.plan.key.kind === 'columns' || generation === task.snapshot.generation) return;
+/** A partition that was cut under a lost snapshot, of a table that can only be read whole. */
+function refuseMoved({ table, task }: TableContext, stored: StoredPartition): void {
+  if (!mustRestart(table.plan, [stored], task.snapshot.generation)) return;
+  const name = tableText(table.plan.source);
   throw new LetheError(
-    'SourceChanged',
-    `The snapshot of ${tableText(table.plan.source)} was lost, and the table has no key to go on by. Start the run again: the table has to be read whole.`,
-    { table: tableText(table.plan.source) },
+    'TableRestarts',
+    `The snapshot of ${name} was lost, and the table has no key to go on by: it is read again from its start.`,
+    { table: name },
   );
 }
 
