@@ -9,6 +9,7 @@ import { openForWriting } from '../postgres/claim.js';
 import { ledgerVersion, migrate } from '../postgres/ledger/migrate.js';
 import { findRun, insertRun, readPins } from '../postgres/ledger/runs.js';
 import { planJob } from '../postgres/planning.js';
+import { requireReadable } from '../postgres/readable.js';
 import { copySchema } from '../postgres/schemaCopy.js';
 import { type Session, withSession } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
@@ -97,6 +98,7 @@ async function planAndOpen(
   const { source, destination } = ends;
   const { plan } = await planJob(job, source, destination, acceptDomains);
   refusePlan(plan);
+  await requireReadable(source, plan);
   const tables = plan.tables.map((table) => table.destination);
   await openForWriting(source, destination, { job: job.job, tables, sources: await knownSources(deps) });
   await migrate(destination);

@@ -309,13 +309,17 @@ describe('what a run is pointed at', () => {
       one.username = role;
       one.password = 'some';
     });
+    await ask(ends.destination.url, `INSERT INTO public.person VALUES (1, 'a@b.example')`);
     try {
       const { type, message } = await failureOf(await startText(jobText(ends, { source })));
       expect(type).toBe('PermissionDenied');
-      expect(message).toMatch(/On the source.*table person/);
-      expect(message).toMatch(/row-level security/);
-      expect(await counts(ends.destination.url)).toMatchObject([{ person: '0' }]);
+      expect(message).toMatch(/Row-level security hides rows of public\.person/);
+      await ask(url, `REVOKE SELECT ON public.person, public.pet FROM ${role}`);
+      const denied = await failureOf(await startText(jobText(ends, { source })));
+      expect(denied.message).toMatch(/No right to read public\.person, public\.pet\..*lethe grants/);
+      expect(await counts(ends.destination.url)).toMatchObject([{ person: '1' }]);
     } finally {
+      await ask(ends.destination.url, 'TRUNCATE public.person CASCADE');
       await ask(url, `DROP OWNED BY ${role}`);
       await ask(url, `DROP ROLE ${role}`);
     }

@@ -130,13 +130,18 @@ onVersions('rows that cannot be copied', (version) => {
   ])('end the run with onFailure: %j', async (onFailure, type) => {
     const again = await sync(await stage(), jobText(JOB, ends, { onFailure }));
     expect(again.error?.type).toBe(type);
-    expect(await definitions(ends.destination)).toEqual(before);
-    for (const fan of Object.values(await fanOuts(ends.destination))) expect(fan).toMatch(/ without 0$/);
-    const [owed] = await query(
+    // Whichever table is through first: what its rows forbid to put back stays owed, by name.
+    const owed = await query(
       ends.destination,
-      `SELECT count(*) AS n FROM lethe.ddl WHERE state <> 'restored'`,
+      `SELECT object_name AS name FROM lethe.ddl WHERE state <> 'restored'`,
     );
-    expect(owed).toEqual({ n: '0' });
+    expect(owed.filter(({ name }) => !['apart', 'no_twins'].includes(name!))).toEqual([]);
+    const others = (lines: string[]) =>
+      lines.filter(
+        (line) => !owed.some(({ name }) => line.includes(` ${name}:`) || line.includes(`.${name}:`)),
+      );
+    expect(others(await definitions(ends.destination))).toEqual(others(before));
+    for (const fan of Object.values(await fanOuts(ends.destination))) expect(fan).toMatch(/ without 0$/);
   });
 
   it('are refused by the plan where it can tell', async () => {
@@ -162,7 +167,7 @@ onVersions('rows that cannot be copied', (version) => {
     const seen = await sync(await stage(), jobText({ ...JOB, include: ['bad.dates'] }, ends));
     expect(seen.error?.type).toBe('PermissionDenied');
     expect(seen.error?.message).toMatch(/row.level security/i);
-    expect(seen.error?.message).toContain('table dates');
+    expect(seen.error?.message).toContain('bad.dates');
     await query(ends.source, `DROP OWNED BY ${role}; DROP ROLE ${role}`);
   });
 });
