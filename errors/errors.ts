@@ -44,6 +44,12 @@ export const ERROR_TYPES = {
   ValidationFailed: 'never',
   /** The `lethe` schema was written by a newer Lethe. */
   LedgerNewer: 'never',
+  /** A policy, ring, day, context or option of sealing and revealing has a mistake. */
+  RetentionInvalid: 'never',
+  /** A value that no token can hold: too long, not well-formed text, or text with U+0000. It was left as it is. */
+  SealRefused: 'never',
+  /** No key to seal with for that policy and day: generate it, or hand in the ring that has it. */
+  DayKeyMissing: 'backoff',
   /** A ledger row does not fit its chain, or cannot be decrypted with this key. */
   LedgerTampered: 'never',
   /** User, password or certificate refused by a server. */

@@ -1,0 +1,44 @@
+/**
+ * Sealing and revealing as a library: no Temporal, no database.
+ *
+ * @example
+ * ```ts
+ * import { dayKeys, Keyring, Revealer, revealText, Sealer, sealMatches } from 'lethe/retention';
+ *
+ * const day = '2026-03-01';
+ * const keys = new Map([[day, dayKeys(key, 'ip', day)]]);
+ * const ring = { policy: 'ip', asOf: day, first: '2026-01-30', window: 30, gone: [], keys };
+ * const keyring = new Keyring([ring]);
+ * const sealer = new Sealer({ keyring, policy: 'ip', context: 'access log' });
+ *
+ * const line = sealMatches(sealer, 'GET / from 192.0.2.7', 'ipv4', day);
+ * // GET / from lt1.ip260301.….
+ * revealText(new Revealer(keyring, 'access log'), line);
+ * // GET / from 192.0.2.7; and GET / from [expired] when 30 days are over
+ * ```
+ */
+
+export { addDays, type Day, dayAt, isDay } from './token/day.js';
+export {
+  type Header,
+  MAX_BYTES,
+  MAX_CONTEXT,
+  parseHeader,
+  parseToken,
+  TOKEN_PATTERN,
+  type TokenKind,
+  type TokenParts,
+} from './token/format.js';
+export { type PatternLike, type SealedMatches, sealMatches, sealMatchesAll } from './token/matches.js';
+export { PATTERNS, type PatternName, type SealPattern } from './token/patterns.js';
+export { type Outcome, type Revealed, Revealer } from './token/revealer.js';
+export { dayKeys, Keyring, type Ring } from './token/ring.js';
+export { type Found, findTokens } from './token/scan.js';
+export { type SealAllOptions, Sealer, type SealerOptions } from './token/sealer.js';
+export {
+  DEFAULT_MARKERS,
+  type Markers,
+  type RevealTextOptions,
+  revealText,
+  revealTexts,
+} from './token/text.js';
