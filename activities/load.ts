@@ -8,7 +8,7 @@ import { currentSnapshots, type HeldSnapshot, loseSnapshot } from '../postgres/l
 import { cutTable as cut } from '../postgres/load/cut.js';
 import type { LoadResult, PartitionTask } from '../postgres/load/task.js';
 import { silenceFor } from '../postgres/saga/guards.js';
-import { withTransaction } from '../postgres/session.js';
+import { underSnapshot } from '../postgres/snapshot.js';
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
 import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
@@ -44,16 +44,7 @@ async function load(
   work: PartitionTask['work'],
 ): Promise<LoadResult> {
   const task = await loadTask(deps, run, tables, work);
-  try {
-    return await deps.load(task, heartbeat, run.signal);
-  } catch (error) {
-    if (error instanceof LetheError && error.type === 'SnapshotLost') {
-      // No other database takes the snapshot either: then it is this worker that does not fit, and nothing is lost.
-      await withSource(deps, run, async () => undefined);
-      for (const id of task.snapshot.ids) await loseSnapshot(run.session, run.ref.run, id);
-    }
-    throw error;
-  }
+  return tellingLoss(deps, run, task.snapshot.ids, () => deps.load(task, heartbeat, run.signal));
 }
 
 /** Cuts a table into partitions under the snapshot, once; the ids of those that are not done. */
@@ -61,28 +52,35 @@ export async function cutTable(deps: Dependencies, ref: RunRef, table: number): 
   return withRun(deps, ref, async (run) => {
     const plan = tableOf(run.pins.plan, table);
     const { of } = await epochsOf(run);
-    const [snapshot] = await snapshotsOf(run);
-    const { partitions } = await withSource(deps, run, (source) =>
-      withTransaction(
-        source,
-        () =>
-          cut(
-            {
-              run: ref.run,
-              plan,
-              epoch: of(plan),
-              generation: snapshot.generation,
-              keys: run.keys,
-              batchRows: run.pins.plan.execution.batchRows,
-            },
-            source,
-            run.session,
-          ),
-        { snapshot: snapshot.exportedId, readOnly: true },
-      ),
+    const snapshots = await snapshotsOf(run);
+    const { batchRows } = run.pins.plan.execution;
+    const { generation } = snapshots[0];
+    const task = { run: ref.run, plan, epoch: of(plan), generation, keys: run.keys, batchRows };
+    const ids = snapshots.map(({ exportedId }) => exportedId);
+    const { partitions } = await tellingLoss(deps, run, ids, () =>
+      withSource(deps, run, (source) => underSnapshot(source, ids, () => cut(task, source, run.session))),
     );
     return partitions.filter(({ done }) => !done).map(({ partition }) => partition);
   });
+}
+
+/** Who finds the snapshot gone marks it, so that nobody else tries it, and a holder opens a new one. */
+async function tellingLoss<T>(
+  deps: Dependencies,
+  run: OpenRun,
+  snapshots: readonly string[],
+  body: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof LetheError && error.type === 'SnapshotLost') {
+      // No other database takes the snapshot either: then it is this worker that does not fit, and nothing is lost.
+      await withSource(deps, run, async () => undefined);
+      for (const id of snapshots) await loseSnapshot(run.session, run.ref.run, id);
+    }
+    throw error;
+  }
 }
 
 /** What a thread needs; every secret in it was resolved here and stays in this process. */

@@ -168,8 +168,6 @@ export interface TransactionOptions {
   readonly isolation?: 'read committed' | 'repeatable read';
   /** Default: the session's. */
   readonly readOnly?: boolean;
-  /** Id of an exported snapshot to read under; implies `repeatable read`. */
-  readonly snapshot?: string;
 }
 
 /** Runs `body` in a transaction: COMMIT when it returns, ROLLBACK when it throws. No nesting. */
@@ -178,11 +176,10 @@ export async function withTransaction<T>(
   body: () => Promise<T>,
   options: TransactionOptions = {},
 ): Promise<T> {
-  const isolation = options.snapshot ? 'repeatable read' : (options.isolation ?? 'read committed');
+  const isolation = options.isolation ?? 'read committed';
   const access = options.readOnly === undefined ? '' : options.readOnly ? ' READ ONLY' : ' READ WRITE';
   await query(session, `BEGIN ISOLATION LEVEL ${isolation.toUpperCase()}${access}`);
   try {
-    if (options.snapshot) await query(session, `SET TRANSACTION SNAPSHOT ${quoteLiteral(options.snapshot)}`);
     const result = await body();
     await query(session, 'COMMIT');
     return result;

@@ -14,6 +14,7 @@ import { silenceFor } from '../postgres/saga/guards.js';
 import { owingRuns } from '../postgres/saga/restore.js';
 import { findPgDump } from '../postgres/schema/pgDump.js';
 import { openSession, query, type Session, withSession, withTransaction } from '../postgres/session.js';
+import { underSnapshot } from '../postgres/snapshot.js';
 import { CONTROL_QUEUE, dataQueue } from '../workflows/queues.js';
 import { connectClient, temporalSettings } from './connection.js';
 import { pollers } from './runs.js';
@@ -145,7 +146,7 @@ async function snapshotTravels(job: Job, source: Session, url: string): Promise<
       await withSession(
         { url, role: 'source', applicationName: 'lethe:doctor', encoding: job.source.encoding },
         async (other) => {
-          await withTransaction(other, () => query(other, 'SELECT 1'), { snapshot: row?.id ?? '' });
+          await underSnapshot(other, [row?.id ?? ''], () => query(other, 'SELECT 1'));
           // Unused, but a pooler in transaction mode would lose it here.
           await query(other, `SELECT ${quoteLiteral(row?.id ?? '')} AS id`);
         },

@@ -7,8 +7,8 @@ import { toUtf8 } from '../copy/encoding.js';
 import { copyIn } from '../copy/in.js';
 import { type CopyChunk, type CopyOut, copyOut } from '../copy/out.js';
 import { sanitize } from '../errors.js';
-import { quoteLiteral } from '../identifiers.js';
 import { openSession, query, type Session, type SessionOptions } from '../session.js';
+import { beginUnderSnapshot } from '../snapshot.js';
 
 /** Which bound of a read. `end` is the partition's, `from` and `to` the batch's. */
 export type Side = 'from' | 'to' | 'end';
@@ -56,7 +56,7 @@ export class Source {
     const session = await openSource(options);
     try {
       const temporary = !session.inRecovery && (await makeBoundsTable(session));
-      await begin(session, snapshots);
+      await beginUnderSnapshot(session, snapshots);
       return new Source(options, snapshots, session, temporary);
     } catch (error) {
       await session.close();
@@ -197,7 +197,7 @@ export class Source {
     );
     await this.current.close();
     this.current = await openSource({ ...this.options, startup });
-    await begin(this.current, this.snapshots);
+    await beginUnderSnapshot(this.current, this.snapshots);
   }
 }
 
@@ -223,28 +223,4 @@ async function makeBoundsTable(session: Session): Promise<boolean> {
     if (error instanceof LetheError && error.type === 'PermissionDenied') return false;
     throw error;
   }
-}
-
-/**
- * SQLSTATEs of a snapshot that is gone, or was never there: undefined object, invalid parameter, wrong state; and of
- * one that another database of the cluster exported.
- */
-const NO_SNAPSHOT = new Set(['42704', '22023', '55000', '0A000']);
-
-async function begin(session: Session, snapshots: readonly string[]): Promise<void> {
-  for (const snapshot of snapshots) {
-    await query(session, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    try {
-      await query(session, `SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`);
-      await query(session, 'SET LOCAL max_parallel_workers_per_gather = 0');
-      return;
-    } catch (error) {
-      await query(session, 'ROLLBACK');
-      if (!(error instanceof LetheError) || !NO_SNAPSHOT.has(String(error.details.code))) throw error;
-    }
-  }
-  throw new LetheError(
-    'SnapshotLost',
-    "The source's snapshot is gone: its holders ended. The run waits for a new one and goes on with what is left.",
-  );
 }

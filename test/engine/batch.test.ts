@@ -10,7 +10,8 @@ import {
   readPartitions,
 } from '../../postgres/ledger/batches.js';
 import { cutTable } from '../../postgres/load/cut.js';
-import { openSession, query, withTransaction } from '../../postgres/session.js';
+import { openSession, query } from '../../postgres/session.js';
+import { underSnapshot } from '../../postgres/snapshot.js';
 import { onVersions } from '../harness/servers.js';
 import { Scene, type SceneOptions } from './load-fixture.js';
 
@@ -41,22 +42,19 @@ async function cut(s: Scene): Promise<number[]> {
     applicationName: 'cut',
   });
   try {
-    const { partitions } = await withTransaction(
-      source,
-      () =>
-        cutTable(
-          {
-            run: s.run,
-            plan: table!.plan,
-            epoch: table!.epoch,
-            generation: task.snapshot.generation,
-            keys: jobKeys(s.jobKey),
-            batchRows: 100,
-          },
-          source,
-          destination,
-        ),
-      { snapshot: task.snapshot.ids[0] },
+    const { partitions } = await underSnapshot(source, task.snapshot.ids, () =>
+      cutTable(
+        {
+          run: s.run,
+          plan: table!.plan,
+          epoch: table!.epoch,
+          generation: task.snapshot.generation,
+          keys: jobKeys(s.jobKey),
+          batchRows: 100,
+        },
+        source,
+        destination,
+      ),
     );
     return partitions.map(({ partition }) => partition);
   } finally {

@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from 'vitest';
 import { jobKeys } from '../../anonymize/keys.js';
 import { cutTable } from '../../postgres/load/cut.js';
-import { openSession, query, withTransaction } from '../../postgres/session.js';
+import { openSession, query } from '../../postgres/session.js';
+import { underSnapshot } from '../../postgres/snapshot.js';
 import { onVersions } from '../harness/servers.js';
 import { Scene } from './load-fixture.js';
 
@@ -24,17 +25,14 @@ async function cut(s: Scene): Promise<number[]> {
     openSession({ url, role, applicationName: 'cut' });
   const source = await open(s.sourceDb.url, 'source');
   const destination = await open(s.destinationDb.url, 'destination');
-  const { generation, ids } = task.snapshot;
+  const { generation } = task.snapshot;
   try {
-    const { partitions } = await withTransaction(
-      source,
-      () =>
-        cutTable(
-          { run: s.run, ...table!, generation, keys: jobKeys(s.jobKey), batchRows: 5 },
-          source,
-          destination,
-        ),
-      { snapshot: ids[0] },
+    const { partitions } = await underSnapshot(source, task.snapshot.ids, () =>
+      cutTable(
+        { run: s.run, ...table!, generation, keys: jobKeys(s.jobKey), batchRows: 5 },
+        source,
+        destination,
+      ),
     );
     return partitions.filter(({ done }) => !done).map(({ partition }) => partition);
   } finally {

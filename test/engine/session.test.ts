@@ -10,6 +10,7 @@ import {
   withSession,
   withTransaction,
 } from '../../postgres/session.js';
+import { underSnapshot } from '../../postgres/snapshot.js';
 import { createDatabase, onVersions, postgresUrl, type TestDatabase } from '../harness/servers.js';
 
 const NAME = 'lethe:0193e7a0-0000-7000-8000-000000000000/12/3';
@@ -198,7 +199,10 @@ onVersions('a session', (version) => {
       await withSession(options(), async (s) => {
         await execute(s, `INSERT INTO public.person VALUES (20, 'later')`);
         const read = () => query(s, 'SELECT id FROM public.person WHERE id = 20');
-        expect(await withTransaction(s, read, { snapshot: exported!.id!, readOnly: true })).toEqual([]);
+        expect(await underSnapshot(s, ['00000000-00000001-1', exported!.id!], read)).toEqual([]);
+        await expect(underSnapshot(s, ['00000000-00000001-1'], read)).rejects.toMatchObject({
+          type: 'SnapshotLost',
+        });
         expect(await read()).toHaveLength(1);
       });
     });
