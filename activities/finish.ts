@@ -1,6 +1,7 @@
-import { type RunReport, reportBase, signReport } from '../ledger/report.js';
+import { type RunReport, reportBase, reportedPartitions, signReport } from '../ledger/report.js';
 import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
+import { readPartitionRecords, readQuarantineRecords } from '../postgres/ledger/records.js';
 import { endRun } from '../postgres/ledger/runs.js';
 import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger/summary.js';
 import { dropKeepTables } from '../postgres/load/keep.js';
@@ -31,16 +32,26 @@ async function sign(run: OpenRun, end: RunEnd, restored: Restored | undefined): 
   const { session, ref, pins, keys } = run;
   const tables = new Map(pins.plan.tables.map((table) => [table.id, tableText(table.source)]));
   const name = (id: number) => tables.get(id) ?? String(id);
-  const [heads, summary, reasons] = [
-    await partitionHeads(session, ref.run),
-    await summarize(session, ref.run),
-    await quarantineReasons(session, ref.run),
-  ];
+  const links = await partitionHeads(session, ref.run);
+  const partitions = await readPartitionRecords(session, ref.run);
+  const heads = partitions.map((partition) => ({ partition, link: links.get(partition.partition) ?? '' }));
+  const quarantine = await readQuarantineRecords(session, ref.run);
+  const [summary, reasons] = [await summarize(session, ref.run), await quarantineReasons(session, ref.run)];
   const report: RunReport = {
-    ...reportBase(ref.run, pins, heads),
+    ...reportBase({
+      run: ref.run,
+      mode: run.row.mode,
+      startedAt: run.row.startedAt,
+      pins,
+      heads,
+      quarantine,
+    }),
     state: end.state,
     endedAt: new Date().toISOString(),
-    tables: summary.map(({ table, rows, quarantined }) => ({ name: name(table), rows, quarantined })),
+    tables: summary.map(({ table, rows, quarantined }) => ({
+      ...{ name: name(table), rows, quarantined },
+      ...reportedPartitions(heads, table),
+    })),
     quarantined: reasons.map(({ table, count, reason }) => ({ table: name(table), count, reason })),
     checks: end.checks ?? [],
     error: end.error ? { type: end.error, message: end.message ?? '' } : undefined,

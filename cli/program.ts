@@ -68,6 +68,11 @@ const COMMANDS: readonly Entry[] = [
     () => import('./commands/explain.js'),
   ],
   [
+    'audit <RUN>',
+    'Check the ledger of a run against its signature, its rules and the source, and say what does not match.',
+    () => import('./commands/audit.js'),
+  ],
+  [
     'apply <JOB>',
     "Create or update the job's schedule on the Temporal cluster.",
     () => import('./commands/apply.js'),

@@ -20,6 +20,8 @@ export interface BatchFacts {
   readonly outputDigest: string;
   /** SHA-256, hex, of `lethe.batch.evidence`, or ''. */
   readonly evidenceDigest: string;
+  /** When its transaction began to commit it: `lethe.batch.committed_at` as a session of ours prints it. */
+  readonly committedAt: string;
 }
 
 /**
@@ -27,8 +29,21 @@ export interface BatchFacts {
  * Changing, removing or reordering batches of a partition changes its last link, which the run's signature covers.
  */
 export function chainLink(previous: string, facts: BatchFacts): string {
-  const text = JSON.stringify([
-    'lethe/1/batch',
+  return digest(['lethe/2/batch', ...covered(previous, facts), facts.committedAt]);
+}
+
+/** A batch's link as stored fits its facts and the link before it, in the present form or in an earlier one. */
+export function linkFits(link: string, previous: string, facts: BatchFacts): boolean {
+  return link === chainLink(previous, facts) || link === firstForm(previous, facts);
+}
+
+/** Links as they were before they covered the time. */
+function firstForm(previous: string, facts: BatchFacts): string {
+  return digest(['lethe/1/batch', ...covered(previous, facts)]);
+}
+
+function covered(previous: string, facts: BatchFacts): unknown[] {
+  return [
     previous,
     facts.run,
     facts.partition,
@@ -44,8 +59,7 @@ export function chainLink(previous: string, facts: BatchFacts): string {
     facts.sourceDigest,
     facts.outputDigest,
     facts.evidenceDigest,
-  ]);
-  return createHash('sha256').update(text).digest('hex');
+  ];
 }
 
 /**
@@ -55,9 +69,11 @@ export function chainLink(previous: string, facts: BatchFacts): string {
  */
 export function headsDigest(heads: ReadonlyMap<number, string>): string {
   const ordered = [...heads].sort(([a], [b]) => a - b);
-  return createHash('sha256')
-    .update(JSON.stringify(['lethe/1/heads', ordered]))
-    .digest('hex');
+  return digest(['lethe/1/heads', ordered]);
+}
+
+function digest(facts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
 
 function sorted(counts: Readonly<Record<string, number>>): [string, number][] {

@@ -7,11 +7,21 @@ import { shortType } from './types.js';
 
 /** What two workers must agree on, beside key and databases: the rules as resolved and all that they draw from. */
 export function pinRules(tables: readonly TablePlan[]): Pick<Plan, 'ruleSet' | 'versions'> {
+  const pinned = versionsOf(tables);
+  return { ruleSet: ruleSetHash(tables, pinned), versions: pinned };
+}
+
+/** Versions of the transformers, and hashes of the value lists, that the tables' rules use, as they are here. */
+export function versionsOf(tables: readonly TablePlan[]): Plan['versions'] {
   const specs = tables
     .flatMap((table) => table.columns)
     .flatMap((column) => specsOf(column.branches))
     .filter((spec) => findTransformer(spec.name) !== undefined);
-  const pinned = versions(specs);
+  return versions(specs);
+}
+
+/** SHA-256, hex, of rules with the versions behind them. */
+export function ruleSetHash(tables: readonly TablePlan[], pinned: Plan['versions']): string {
   const resolved = tables.map((table) => ({
     source: table.source,
     destination: table.destination,
@@ -28,5 +38,5 @@ export function pinRules(tables: readonly TablePlan[]): Pick<Plan, 'ruleSet' | '
     })),
   }));
   const text = canonicalJson({ tables: resolved, versions: pinned });
-  return { ruleSet: createHash('sha256').update(text).digest('hex'), versions: pinned };
+  return createHash('sha256').update(text).digest('hex');
 }

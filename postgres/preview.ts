@@ -149,7 +149,8 @@ async function read(session: Session, options: PreviewOptions, names: readonly s
   return rows;
 }
 
-async function keyCondition(session: Session, table: TablePlan): Promise<string> {
+/** Finds the row whose key stands in the session's settings `lethe.key_0`, `lethe.key_1`, …. */
+export async function keyCondition(session: Session, table: TablePlan): Promise<string> {
   const columns = await readKeyColumns(session, table);
   return columns
     .map(

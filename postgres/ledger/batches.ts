@@ -1,7 +1,7 @@
 import { LetheError } from '../../errors/errors.js';
 import type { BatchFacts } from '../../ledger/chain.js';
 import type { BatchState } from '../../ledger/types.js';
-import { execute, query, type Session, type TextRow } from '../session.js';
+import { query, type Session, type TextRow } from '../session.js';
 import { type BatchId, type TwinGuard, withoutTwin } from './twins.js';
 
 /*
@@ -141,24 +141,25 @@ export async function claimBatch(
 /** What a batch has to say when it commits. */
 export type BatchOutcome = Omit<
   BatchFacts,
-  'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest'
+  'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest' | 'committedAt'
 > & {
   readonly chain: string;
   readonly evidence: Buffer | null;
 };
 
 /**
- * First of a batch's transaction, before its rows: false when a twin has committed it, in which case the transaction
- * must be rolled back and the batch skipped. Waits for a twin that is in the middle of it.
+ * First of a batch's transaction, before its rows: the time that the batch will bear, or undefined when a twin has
+ * committed it, in which case the transaction must be rolled back and the batch skipped. Waits for a twin that is in
+ * the middle of it.
  */
-export async function guardBatch(session: Session, id: BatchId): Promise<boolean> {
-  const changed = await execute(
+export async function guardBatch(session: Session, id: BatchId): Promise<string | undefined> {
+  const [row] = await query(
     session,
     `UPDATE lethe.batch SET state = 'committed', committed_at = clock_timestamp(), error = NULL, backend = $4
-     WHERE run = $1 AND partition = $2::int AND batch = $3::int AND state <> 'committed'`,
+     WHERE run = $1 AND partition = $2::int AND batch = $3::int AND state <> 'committed' RETURNING committed_at`,
     [id.run, id.partition, id.batch, session.applicationName],
   );
-  return changed === 1;
+  return row?.committed_at ?? undefined;
 }
 
 /** Last of a batch's transaction: what it did. */

@@ -116,7 +116,7 @@ export async function endRun(
   );
 }
 
-function unknownRun(run: string): LetheError {
+export function unknownRun(run: string): LetheError {
   return new LetheError(
     'UnknownRun',
     `This destination's ledger has no run ${run}. \`lethe runs\` lists the known ones.`,

@@ -88,13 +88,14 @@ async function batchTransaction(
   await query(destination, 'BEGIN');
   try {
     await fence(destination, table.epoch);
-    if (!(await becomeCommitted(context, work.id))) {
+    const committedAt = await becomeCommitted(context, work.id);
+    if (committedAt === undefined) {
       await query(destination, 'ROLLBACK');
       return undefined;
     }
     const loaded = await load();
     await context.source.refuseChanged(table.plan);
-    const chain = await recordLoaded(context, work, loaded);
+    const chain = await recordLoaded(context, work, loaded, committedAt);
     await query(destination, 'COMMIT');
     written.rows += loaded.rows;
     written.bytes += loaded.bytes;
@@ -106,7 +107,7 @@ async function batchTransaction(
 }
 
 /** Before any row: a twin waits here, and who comes second learns that it is done. */
-async function becomeCommitted(context: TableContext, id: BatchId): Promise<boolean> {
+async function becomeCommitted(context: TableContext, id: BatchId): Promise<string | undefined> {
   const { destination, guard, written, report } = context;
   const tell = () => report({ partition: id.partition, batch: id.batch, ...written });
   await query(destination, `SET LOCAL lock_timeout = ${Math.ceil(guard.staleAfterMs)}`);
@@ -115,7 +116,12 @@ async function becomeCommitted(context: TableContext, id: BatchId): Promise<bool
   return first;
 }
 
-async function recordLoaded(context: TableContext, work: BatchWork, loaded: Loaded): Promise<string> {
+async function recordLoaded(
+  context: TableContext,
+  work: BatchWork,
+  loaded: Loaded,
+  committedAt: string,
+): Promise<string> {
   const { destination, table, task } = context;
   const { id, stored, previous, last } = work;
   const { evidence, ...counts } = loaded;
@@ -126,6 +132,7 @@ async function recordLoaded(context: TableContext, work: BatchWork, loaded: Load
     table: table.plan.id,
     bounds: stored.bounds,
     evidenceDigest: evidence ? createHash('sha256').update(evidence).digest('hex') : '',
+    committedAt,
   });
   await recordOutcome(destination, id, { ...facts, chain, evidence });
   if (last) await finishPartition(destination, id.run, id.partition, chain);

@@ -1,5 +1,6 @@
 import { type CompiledTable, prepareTable } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
+import type { TablePlan } from '../../plan/plan.js';
 import type { TwinGuard } from '../ledger/twins.js';
 import type { Session } from '../session.js';
 import { filterConditions, readParents } from './filter.js';
@@ -22,48 +23,60 @@ export interface TaskContext {
   readonly written: { rows: number; bytes: number };
 }
 
-/** One table of a task, ready to be read and written. */
-export interface TableContext extends TaskContext {
-  readonly table: LoadTable;
+/** How the rows of a table are read and transformed. */
+export interface TableReading {
   readonly compiled: CompiledTable;
   readonly shape: RowShape;
   /** With the key in front of each row. */
   readonly carefulShape: RowShape;
   readonly ranges: RangeReader;
+}
+
+/** One table of a task, ready to be read and written. */
+export interface TableContext extends TaskContext, TableReading {
+  readonly table: LoadTable;
   /** Where rows go; both shapes write the same columns. */
   readonly sink: RowSink;
 }
 
-export async function tableContext(context: TaskContext, table: LoadTable): Promise<TableContext> {
-  const { task, keys, source } = context;
-  const { plan } = table;
+/** @param runTime ISO 8601, UTC; what `:run_time` stands for. */
+export async function tableReading(
+  source: Source,
+  plan: TablePlan,
+  keys: JobKeys,
+  runTime: string,
+): Promise<TableReading> {
   const compiled = await prepareTable(
     { columns: plan.columns, key: plan.key.kind === 'columns' ? plan.key.columns : [] },
     keys,
     plan.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),
   );
   const parents = await readParents(source.session, plan.semiJoins);
-  const filter = (relation: string) => filterConditions(plan, relation, task.runTime, parents);
-  const shape = rowShape(plan, compiled, task.runTime);
-  const sink =
-    task.mode === 'upsert'
-      ? await upsertSink(
-          context.destination,
-          plan,
-          shape.into,
-          plan.deleteMissing ? keepTable(task.run, plan) : undefined,
-        )
-      : copySink(context.destination, plan, shape.into);
+  const filter = (relation: string) => filterConditions(plan, relation, runTime, parents);
   return {
-    ...context,
-    table,
     compiled,
-    shape,
-    carefulShape: rowShape(plan, compiled, task.runTime, true),
-    sink,
+    shape: rowShape(plan, compiled, runTime),
+    carefulShape: rowShape(plan, compiled, runTime, true),
     ranges:
       plan.key.kind === 'ctid'
         ? blockRanges(plan, source, filter)
         : keyRanges(plan, await readKeyColumns(source.session, plan), source, filter),
   };
+}
+
+export async function tableContext(context: TaskContext, table: LoadTable): Promise<TableContext> {
+  const { task, keys, source } = context;
+  const { plan } = table;
+  const reading = await tableReading(source, plan, keys, task.runTime);
+  const { into } = reading.shape;
+  const sink =
+    task.mode === 'upsert'
+      ? await upsertSink(
+          context.destination,
+          plan,
+          into,
+          plan.deleteMissing ? keepTable(task.run, plan) : undefined,
+        )
+      : copySink(context.destination, plan, into);
+  return { ...context, ...reading, table, sink };
 }

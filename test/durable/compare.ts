@@ -150,5 +150,6 @@ function linkOf(previous: string, run: string, row: Record<string, string | null
           .update(Buffer.from(row.evidence.slice(2), 'hex'))
           .digest('hex')
       : '',
+    committedAt: row.committed_at!,
   });
 }

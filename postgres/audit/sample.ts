@@ -1,0 +1,274 @@
+import { createHash } from 'node:crypto';
+import type { JobKeys } from '../../anonymize/keys.js';
+import { LetheError } from '../../errors/errors.js';
+import type { Findings } from '../../ledger/audit/findings.js';
+import type { BatchRecord } from '../../ledger/records.js';
+import type { Bounds, Pins } from '../../ledger/types.js';
+import { tableText } from '../../plan/catalog.js';
+import type { TablePlan } from '../../plan/plan.js';
+import { decodeRows } from '../copy/decode.js';
+import { RowEncoder } from '../copy/encode.js';
+import { sanitize } from '../errors.js';
+import { type TableReading, tableReading } from '../load/context.js';
+import { evidenceOf } from '../load/evidence.js';
+import { openBounds } from '../load/seals.js';
+import type { RowShape } from '../load/shape.js';
+import type { Source } from '../load/source.js';
+import { query } from '../session.js';
+import { type AuditSource, tableNow, withAuditSource } from './source.js';
+
+export interface SampleOptions {
+  readonly source: AuditSource;
+  /** What the run, and each replay of it, worked by. */
+  readonly pins: readonly Pins[];
+  readonly keys: JobKeys;
+  readonly run: string;
+  /** Committed batches that are read again. */
+  readonly batches: readonly BatchRecord[];
+  /** The row digests of a batch, where it has any. */
+  evidence(batch: BatchRecord): Promise<Buffer | undefined>;
+}
+
+/** Reads batches again from the source as it is now, transforms them as pinned, and compares digests. */
+export async function auditSample(options: SampleOptions, findings: Findings): Promise<void> {
+  const sample = new Sample(options, findings);
+  await withAuditSource(options.source, options.pins[0]!.plan, (source) => sample.run(source));
+}
+
+/** How a batch may have been read: rows come in the order of the plan that the server chose then. */
+interface Reading {
+  readonly careful: boolean;
+  readonly ordered: boolean;
+  /** Scans that the server may choose. */
+  readonly scans: { readonly seq: boolean; readonly index: boolean };
+}
+
+interface Reread {
+  readonly rows: number;
+  readonly sourceDigest: string;
+  readonly outputDigest: string;
+  /** Rows that a transformer refused. */
+  readonly refused: number;
+  readonly evidence: Buffer;
+}
+
+class Sample {
+  /** By table; one for each of the pins. */
+  private readonly tables = new Map<number, readonly TableThen[]>();
+  private same = 0;
+  private changed = 0;
+  private rows = 0;
+
+  constructor(
+    private readonly options: SampleOptions,
+    private readonly findings: Findings,
+  ) {}
+
+  async run(source: Source): Promise<void> {
+    for (const batch of this.options.batches) await this.batch(source, batch);
+    const { length } = this.options.batches;
+    this.findings.looked(
+      'sample',
+      `${length} batches with ${this.rows} rows read again: ${this.same} as they were, ${this.changed} changed at the source since`,
+    );
+  }
+
+  private async batch(source: Source, batch: BatchRecord): Promise<void> {
+    const { keys, run } = this.options;
+    const tables = await this.tablesThen(source, batch.table);
+    const bounds = openBounds(
+      keys,
+      { run, partition: batch.partition, batch: batch.batch },
+      batch.facts.bounds,
+    );
+    let first: Reread | undefined;
+    let matched: Reread | undefined;
+    for (const { plan, reading } of tables) {
+      if ('gone' in reading) {
+        this.changed++;
+        return this.change(batch, plan, `${reading.gone}: its rows cannot be compared.`);
+      }
+      for (const way of readings(bounds)) {
+        const found = await reread(source, reading, plan, bounds, keys, way);
+        first ??= found;
+        if (found.sourceDigest !== batch.facts.sourceDigest) continue;
+        matched = found;
+        if (way.careful || comesOut(batch, found)) return this.asItWas(found);
+        break;
+      }
+    }
+    const plan = tables[0]?.plan;
+    if (!plan || !first) return;
+    if (!matched) {
+      this.changed++;
+      this.rows += first.rows;
+      return this.describeChange(batch, plan, first);
+    }
+    this.asItWas(matched);
+    this.findings.add(
+      'mismatch',
+      'sample',
+      `${text(batch, plan)}: its source rows are as they were, and do not come out as the ledger says. Its output digest was changed, or it was transformed otherwise.`,
+      place(batch, plan),
+    );
+  }
+
+  private asItWas({ rows }: Reread): void {
+    this.same++;
+    this.rows += rows;
+  }
+
+  private async tablesThen(source: Source, id: number): Promise<readonly TableThen[]> {
+    const known = this.tables.get(id);
+    if (known) return known;
+    const { pins, keys, source: from } = this.options;
+    const made: TableThen[] = [];
+    for (const { plan: whole, runTime } of pins) {
+      const plan = whole.tables.find((table) => table.id === id);
+      if (!plan) continue;
+      const now = await tableNow(source, plan, from.elsewhere);
+      made.push({ plan, reading: 'gone' in now ? now : await tableReading(source, now, keys, runTime) });
+    }
+    this.tables.set(id, made);
+    return made;
+  }
+
+  private async describeChange(batch: BatchRecord, plan: TablePlan, found: Reread): Promise<void> {
+    const then = await this.options.evidence(batch);
+    if (!then) {
+      const { rows, quarantined } = batch.facts;
+      const counts =
+        rows + quarantined === found.rows
+          ? `${found.rows} rows`
+          : `${rows + quarantined} rows then, ${found.rows} now`;
+      return this.change(batch, plan, `rows were changed, moved, deleted or put in since (${counts}).`);
+    }
+    const { kept, gone, came } = compareEvidence(then, found.evidence);
+    if (gone === 0 && came === 0)
+      return this.change(batch, plan, `all ${kept} rows are as they were, in another order.`);
+    this.change(
+      batch,
+      plan,
+      `${kept} rows are as they were; changed or deleted since: ${gone}; changed or put in since: ${came}.`,
+    );
+  }
+
+  private change(batch: BatchRecord, plan: TablePlan, what: string): void {
+    this.findings.add('changed', 'sample', `${text(batch, plan)}: ${what}`, place(batch, plan));
+  }
+}
+
+/** A table as some pins have it, or why it cannot be read so any more. */
+interface TableThen {
+  readonly plan: TablePlan;
+  readonly reading: TableReading | { readonly gone: string };
+}
+
+/** The same rows must come out as they did; those that went to quarantine are not in what was written. */
+function comesOut({ facts }: BatchRecord, found: Reread): boolean {
+  return facts.quarantined > 0 || (found.refused === 0 && found.outputDigest === facts.outputDigest);
+}
+
+function text(batch: BatchRecord, plan: TablePlan): string {
+  return `Batch ${batch.batch} of partition ${batch.partition} (${tableText(plan.source)})`;
+}
+
+function place(batch: BatchRecord, plan: TablePlan) {
+  return { table: tableText(plan.source), partition: batch.partition, batch: batch.batch };
+}
+
+/** The usual ones first. Where it was read without an order, the server's statistics may make it choose otherwise now. */
+function readings(bounds: Bounds): Reading[] {
+  const bounded = bounds.from !== null || bounds.to !== null;
+  const scans = { seq: !bounded, index: true };
+  const plain = { careful: false, ordered: false, scans };
+  return [
+    plain,
+    { ...plain, ordered: true },
+    { ...plain, careful: true, ordered: true },
+    { ...plain, scans: { seq: true, index: false } },
+  ];
+}
+
+async function reread(
+  source: Source,
+  table: TableReading,
+  plan: TablePlan,
+  bounds: Bounds,
+  keys: JobKeys,
+  reading: Reading,
+): Promise<Reread> {
+  const shape = reading.careful ? table.carefulShape : table.shape;
+  const byKey = plan.key.kind === 'columns';
+  await source.setBound('from', byKey ? bounds.from : null);
+  await source.setBound('to', byKey ? bounds.to : null);
+  const onOff = (on: boolean) => (on ? 'on' : 'off');
+  await query(source.session, `SET LOCAL enable_seqscan = ${onOff(reading.scans.seq)}`);
+  for (const scan of ['indexscan', 'indexonlyscan', 'bitmapscan']) {
+    await query(source.session, `SET LOCAL enable_${scan} = ${onOff(reading.scans.index)}`);
+  }
+  try {
+    return await readRows(
+      source,
+      table,
+      shape,
+      keys,
+      table.ranges.rows(shape.select, bounds, 'to', reading.ordered),
+    );
+  } catch (error) {
+    if (error instanceof LetheError) throw error;
+    throw sanitize(error, `reading ${tableText(plan.source)}`);
+  }
+}
+
+async function readRows(
+  source: Source,
+  { compiled }: TableReading,
+  shape: RowShape,
+  keys: JobKeys,
+  select: string,
+): Promise<Reread> {
+  const reader = source.copy(select);
+  const encoder = new RowEncoder();
+  const [taken, written] = [createHash('sha256'), createHash('sha256')];
+  const evidence: Buffer[] = [];
+  let [rows, refused] = [0, 0];
+  for (let chunk = await reader.next(); chunk; chunk = await reader.next()) {
+    taken.update(chunk.bytes);
+    const block = decodeRows(source.decode(chunk), shape.leading, shape.total);
+    evidence.push(evidenceOf(keys, shape, block));
+    const transformed = compiled.transform(shape.chunk(block));
+    refused += transformed.failed.length;
+    written.update(
+      shape.leading === 0 ? block.bytes : encoder.encode(block, shape.output(transformed), shape.rest),
+    );
+    rows += block.size;
+    reader.release(chunk);
+  }
+  return {
+    ...{ rows, refused },
+    sourceDigest: taken.digest('hex'),
+    outputDigest: written.digest('hex'),
+    evidence: Buffer.concat(evidence),
+  };
+}
+
+const DIGEST_BYTES = 16;
+
+/** Row digests then and now, whatever their order. */
+function compareEvidence(then: Buffer, now: Buffer): { kept: number; gone: number; came: number } {
+  const left = new Map<string, number>();
+  for (let at = 0; at < then.length; at += DIGEST_BYTES) {
+    const digest = then.toString('latin1', at, at + DIGEST_BYTES);
+    left.set(digest, (left.get(digest) ?? 0) + 1);
+  }
+  let kept = 0;
+  for (let at = 0; at < now.length; at += DIGEST_BYTES) {
+    const digest = now.toString('latin1', at, at + DIGEST_BYTES);
+    const count = left.get(digest) ?? 0;
+    if (count === 0) continue;
+    left.set(digest, count - 1);
+    kept++;
+  }
+  return { kept, gone: then.length / DIGEST_BYTES - kept, came: now.length / DIGEST_BYTES - kept };
+}

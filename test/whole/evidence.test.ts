@@ -1,0 +1,103 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDatabase, type TestDatabase } from '../harness/servers.js';
+import { Desk } from './cli-fixture.js';
+
+/* What an auditor does with `lethe`, as built. */
+
+const SCHEMA =
+  'CREATE TABLE person (id int PRIMARY KEY, first_name text NOT NULL, email text NOT NULL, born date);';
+const ROWS = `INSERT INTO person SELECT i, 'Zebulon' || i, 'zebulon' || i || '@secret.example', date '1950-01-01' + i
+  FROM generate_series(1, 500) i;`;
+const JOB = `job: people
+source: { postgres: env:PEOPLE_URL }
+destination: { postgres: env:COPY_URL }
+key: env:LETHE_KEY
+evidence: row
+batchRows: 100
+tables: { public.person: { columns: { id: permute, first_name: firstName, email: email, born: keep } } }
+`;
+
+let source: TestDatabase;
+let destination: TestDatabase;
+const desk = new Desk();
+
+async function sql(database: TestDatabase, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await client.query(text).finally(() => client.end());
+}
+
+beforeAll(async () => {
+  source = await createDatabase();
+  destination = await createDatabase();
+  await sql(source, SCHEMA + ROWS);
+  await sql(destination, SCHEMA);
+  const { out } = await desk.lethe('keygen');
+  Object.assign(desk.env, { PEOPLE_URL: source.url, COPY_URL: destination.url, LETHE_KEY: out.trim() });
+  desk.write('people.yaml', JOB);
+  expect(await desk.lethe('sync', 'people.yaml')).toMatchObject({ code: 0 });
+});
+
+afterAll(async () => {
+  desk.clear();
+  await source?.drop();
+  await destination?.drop();
+});
+
+describe('lethe audit', () => {
+  it('finds nothing in a run as it was left, and one record that is as it was', async () => {
+    const plain = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--sample', '100');
+    expect(plain).toMatchObject({ code: 0, out: expect.stringContaining('Nothing contradicts the ledger') });
+    expect(plain.out).toMatch(/batches with 500 rows read again: \d+ as they were, 0 changed/);
+    const row = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--row', 'public.person', '7');
+    expect(row).toMatchObject({ code: 0, out: expect.stringContaining('byte by byte, what the run read') });
+    const json = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--json');
+    expect(JSON.parse(json.out)).toMatchObject({ ok: true, job: 'people', findings: [] });
+    expect(plain.out + row.out + json.out).not.toMatch(/Zebulon|secret\.example/i);
+  });
+
+  it('says what it cannot check without the job', async () => {
+    const { code, out } = await desk.lethe('audit', 'last', '--dest', 'env:COPY_URL');
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('Not checked') });
+    expect(out).toContain('Without the job key, or --public-key');
+    expect(
+      await desk.lethe('audit', 'last', '--dest', 'env:COPY_URL', '--row', 'public.person', '7'),
+    ).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--job FILE'),
+    });
+  });
+
+  it('tells what was changed at the source since', async () => {
+    await sql(source, `UPDATE person SET born = '2000-01-01' WHERE id = 9`);
+    const { code, out } = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--sample', '100');
+    expect({ code, out }).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('Changed at the source since'),
+    });
+    expect(out).toContain('changed or deleted since: 1; changed or put in since: 1.');
+    const row = await desk.lethe(
+      'audit',
+      'last',
+      '--job',
+      'people.yaml',
+      '--row',
+      'public.person',
+      '9',
+      '--json',
+    );
+    expect(JSON.parse(row.out)).toMatchObject({ ok: true, row: { result: 'different' } });
+  });
+
+  it('names what somebody changed in the ledger, with exit code 1', async () => {
+    await sql(destination, 'UPDATE lethe.batch SET rows = rows + 1 WHERE batch = 0');
+    const { code, out } = await desk.lethe('audit', 'last', '--job', 'people.yaml');
+    expect(code).toBe(1);
+    expect(out).toMatch(/✗ Batch 0 of partition 1 does not fit its link/);
+    expect(out).toMatch(/public\.person has 50\d rows by its batches, and 500 were signed/);
+    const row = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--row', 'public.person', '7');
+    expect(row).toMatchObject({ code: 1, err: expect.stringContaining('LedgerTampered') });
+    await sql(destination, 'UPDATE lethe.batch SET rows = rows - 1 WHERE batch = 0');
+  });
+});
