@@ -14,6 +14,7 @@ const LAYERS = [
   'job',
   'anonymize',
   'retention',
+  'json',
   'crypto',
   'errors',
 ];
@@ -74,9 +75,9 @@ module.exports = {
     {
       name: 'pure-folders-speak-to-no-database',
       comment:
-        'anonymize, plan, ledger, crypto and retention/token are usable as libraries: no drivers, no Temporal.',
+        'anonymize, plan, ledger, json, crypto and retention/token are usable as libraries: no drivers, no Temporal.',
       severity: 'error',
-      from: { path: '^(anonymize|plan|ledger|crypto|errors|retention/token)/' },
+      from: { path: '^(anonymize|plan|ledger|json|crypto|errors|retention/token)/' },
       to: { path: 'node_modules/(pg|pg-copy-streams|mongodb|@temporalio/[^/]+|piscina)/' },
     },
     {

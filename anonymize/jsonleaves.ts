@@ -1,4 +1,4 @@
-import { isJsonNumber, type Leaf, type LeafKind } from './jsontext.js';
+import { isJsonNumber, type Leaf, type LeafKind } from '../json/text.js';
 import { keyStreams } from './keystream.js';
 import { acceptsNested, NESTED_TEXT, partsChunk } from './nested.js';
 import { scrambler } from './scrambler.js';

@@ -19,6 +19,7 @@
  */
 
 export { addDays, type Day, dayAt, isDay } from './token/day.js';
+export type { FieldRule } from './token/fields.js';
 export {
   type Header,
   MAX_BYTES,
@@ -29,7 +30,15 @@ export {
   type TokenKind,
   type TokenParts,
 } from './token/format.js';
+export { revealJson, sealJson } from './token/json.js';
 export { type PatternLike, type SealedMatches, sealMatches, sealMatchesAll } from './token/matches.js';
+export {
+  revealObjects,
+  revealStream,
+  type SealStreamOptions,
+  sealObjects,
+  sealStream,
+} from './token/objects.js';
 export { PATTERNS, type PatternName, type SealPattern } from './token/patterns.js';
 export { type Outcome, type Revealed, Revealer } from './token/revealer.js';
 export { dayKeys, Keyring, type Ring } from './token/ring.js';

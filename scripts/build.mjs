@@ -77,7 +77,7 @@ function compile() {
 }
 
 function copyAssets(files) {
-  for (const file of files.filter((name) => !isTypeScript(name) && !name.endsWith('.md'))) {
+  for (const file of files.filter((name) => !isTypeScript(name) && !/\.(md|as)$/.test(name))) {
     mkdirSync(dirname(join(dist, file)), { recursive: true });
     copyFileSync(join(root, file), join(dist, file));
   }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { matcher, parsePath, type Step } from '../../json/path.js';
+import { JsonMistake, type Leaf, scanLeaves } from '../../json/text.js';
 import { characters } from '../characters.js';
 import { acceptsInvalid, invalidRows, onInvalid, type Unread, unpadded } from '../invalid.js';
 import { leafReplacer, type Rest } from '../jsonleaves.js';
-import { matcher, parsePath, type Step } from '../jsonpath.js';
-import { JsonMistake, type Leaf, scanLeaves } from '../jsontext.js';
 import { NESTED_TEXT, nestedNeeds, nestedTotal } from '../nested.js';
 import { nestedSpec } from '../spec.js';
 import { type CompileContext, defineTransformer, type TransformerSpec } from '../transformer.js';

@@ -66,7 +66,7 @@ export class Revealer {
    */
   constructor(
     readonly keyring: Keyring,
-    context = '',
+    readonly context = '',
     private readonly kernel: Kernel = sharedKernel(),
   ) {
     this.c = contextBytes(context);

@@ -43,14 +43,17 @@ test('has a command that runs', () => {
   expect(run(join(modules, 'lethe/dist/cli/main.js'), '--version').trim()).toBe(version);
 });
 
-test('exports the job file and the transformers, with types', () => {
+test('exports the job file, the transformers and the tokens, with types', () => {
   const program = `
     import { defineJob } from 'lethe';
     import { transformers } from 'lethe/anonymize';
+    import { Keyring, Revealer } from 'lethe/retention';
+    import tokens from 'lethe/retention/vectors.json' with { type: 'json' };
     import schema from 'lethe/job.schema.json' with { type: 'json' };
-    console.log(typeof defineJob, transformers.length > 20, typeof schema);`;
+    console.log(typeof defineJob, transformers.length > 20, typeof schema);
+    console.log(new Revealer(new Keyring([])).open('').outcome, tokens.vectors.length > 200);`;
   expect(run('node', '--no-warnings', '--input-type=module', '--eval', program).trim()).toBe(
-    'function true object',
+    'function true object\nnotToken true',
   );
   const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as {
     exports: Record<string, { types?: string }>;

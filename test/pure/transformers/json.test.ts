@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { matcher, parsePath, type Step } from '../../../anonymize/jsonpath.js';
-import { JsonMistake, scanLeaves } from '../../../anonymize/jsontext.js';
+import { matcher, parsePath, type Step } from '../../../json/path.js';
+import { JsonMistake, scanLeaves } from '../../../json/text.js';
 import { accepts, HOSTILE, one, proof, run, spec, type } from './support.js';
 
 const JSONB = { type: type('json', { name: 'jsonb' }) };

@@ -1,4 +1,4 @@
-import type { PathState } from './jsonpath.js';
+import type { PathState } from './path.js';
 
 export type LeafKind = 'string' | 'number' | 'boolean' | 'null' | 'empty';
 
