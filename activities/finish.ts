@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type RunReport, reportBase, reportedPartitions, signReport } from '../ledger/report.js';
 import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
+import { previousSignature } from '../postgres/ledger/replays.js';
 import { readPartitionRecords, readQuarantineRecords } from '../postgres/ledger/records.js';
 import { endRun } from '../postgres/ledger/runs.js';
 import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger/summary.js';
@@ -26,6 +28,17 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
     },
     { ended: true },
   );
+}
+
+/** A replay's report follows the one before it, so that no segment can be left out. */
+async function replayPart({ session, ref }: OpenRun, end: RunEnd): Promise<RunReport['replay']> {
+  if (ref.replay === undefined) return undefined;
+  const before = await previousSignature(session, ref.run, ref.replay);
+  const { copied = 0, gone = 0 } = end.replayed ?? {};
+  const previous = createHash('sha256')
+    .update(before ?? '')
+    .digest('hex');
+  return { n: ref.replay, copied, gone, previous };
 }
 
 async function sign(run: OpenRun, end: RunEnd, restored: Restored | undefined): Promise<void> {
@@ -55,6 +68,7 @@ async function sign(run: OpenRun, end: RunEnd, restored: Restored | undefined): 
     quarantined: reasons.map(({ table, count, reason }) => ({ table: name(table), count, reason })),
     checks: end.checks ?? [],
     error: end.error ? { type: end.error, message: end.message ?? '' } : undefined,
+    replay: await replayPart(run, end),
     restored: restored && { emptied: restored.emptied, owed: restored.owed },
   };
   await endRun(session, ref.run, { state: end.state, report, ...signReport(report, keys.signing) });

@@ -1,8 +1,11 @@
+import { beginReplay } from './beginReplay.js';
 import type { Dependencies } from './dependencies.js';
+import { findReplay } from './findReplay.js';
 import { finishRun } from './finish.js';
 import { anonymizePartition, anonymizeTables, cutTable } from './load.js';
 import { openDestination } from './open.js';
 import { prepareRun } from './prepare.js';
+import { openReplay, replayRows } from './replay.js';
 import { resolveJob } from './resolve.js';
 import { beating } from './run.js';
 import { settleReferences, settleTables } from './settle.js';
@@ -15,6 +18,9 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
   return {
     resolveJob: (input) => beating(() => resolveJob(deps, input)),
     prepareRun: (ref, input) => beating(() => prepareRun(deps, ref, input)),
+    findReplay: (input) => beating(() => findReplay(deps, input)),
+    beginReplay: (ref, input) => beating(() => beginReplay(deps, ref, input)),
+    openReplay: (ref) => beating(() => openReplay(deps, ref)),
     holdSnapshot: (ref, holder) => holdSnapshot(deps, ref, holder),
     awaitSnapshot: (ref) => beating(() => awaitSnapshot(deps, ref)),
     openDestination: (ref) => beating(() => openDestination(deps, ref)),
@@ -39,6 +45,7 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
 export function createDataActivities(deps: Dependencies): DataActivities {
   return {
     anonymizePartition: (ref, partition) => anonymizePartition(deps, ref, partition),
+    replayRows: (ref, pass) => replayRows(deps, ref, pass),
     anonymizeTables: (ref, tables) => anonymizeTables(deps, ref, tables),
   };
 }

@@ -70,7 +70,8 @@ async function refuseEnded(session: Session, { run }: RunRef): Promise<void> {
   refuseOver(await readRun(session, run));
 }
 
-async function isAlive(
+/** Whether somebody may still be working on a run. */
+export async function isAlive(
   deps: Dependencies,
   owner: { workflowId: string; namespace: string; silentSeconds: number },
 ): Promise<boolean> {

@@ -5,6 +5,8 @@ import { LetheError } from '../errors/errors.js';
 import { isOpen } from '../ledger/states.js';
 import { PARTITION_HEARTBEAT_S } from '../ledger/timing.js';
 import type { Pins, RunRef, RunRow } from '../ledger/types.js';
+import { migrate } from '../postgres/ledger/migrate.js';
+import { readReplay } from '../postgres/ledger/replays.js';
 import { readPins, readRun, touchRun } from '../postgres/ledger/runs.js';
 import { openSession, query, type Session } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
@@ -56,8 +58,9 @@ export async function withRun<T>(
     });
     try {
       await endFormerSessions(session);
+      await migrateOnce(session, destinationUrl);
       const row = await readRun(session, ref.run);
-      const pins = await pinsOf(session, ref.run);
+      const pins = await pinsOf(session, ref);
       const keys = jobKeys(parseJobKey(keyText), pins.plan.consistency === 'run' ? ref.run : undefined);
       await checkPins(session, pins, keys);
       if (!options.ended) {
@@ -74,6 +77,15 @@ export async function withRun<T>(
   } finally {
     watch.stop();
   }
+}
+
+/** Ledgers that this process knows to be of its version: a run may have begun under an older one. */
+const migrated = new Set<string>();
+
+async function migrateOnce(session: Session, url: string): Promise<void> {
+  if (migrated.has(url)) return;
+  await migrate(session);
+  migrated.add(url);
 }
 
 /**
@@ -137,11 +149,15 @@ export async function endFormerSessions(session: Session): Promise<void> {
   );
 }
 
-async function pinsOf(session: Session, run: string): Promise<Pins> {
-  const known = pinsOfRuns.get(run);
+/** A replay has a plan of its own: the run's, with what a corrected job changed. */
+async function pinsOf(session: Session, ref: RunRef): Promise<Pins> {
+  const id = `${ref.run}/${ref.replay ?? 0}`;
+  const known = pinsOfRuns.get(id);
   if (known) return known;
-  const pins = await readPins(session, run);
-  pinsOfRuns.set(run, pins);
+  const pinned = await readPins(session, ref.run);
+  const replay = ref.replay === undefined ? undefined : await readReplay(session, ref.run, ref.replay);
+  const pins = { ...pinned, ...replay };
+  pinsOfRuns.set(id, pins);
   for (const oldest of pinsOfRuns.keys()) {
     if (pinsOfRuns.size <= PINS_KEPT) break;
     pinsOfRuns.delete(oldest);

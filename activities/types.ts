@@ -22,6 +22,58 @@ export interface ResolvedRun {
   mode: 'replace' | 'upsert';
 }
 
+/** Input of `replayFailedBatches`: everything is optional for a person at the Temporal UI. */
+export interface ReplayInput {
+  /** Lethe's id of the run, or its beginning: at least four characters. */
+  run?: string;
+  /** Only rows of these tables, `schema.table` of the source, and such as wait for a parent. */
+  tables?: string[];
+  /** Only rows of these batches, `partition/batch` as `lethe show --json` lists them, and such as wait for a parent. */
+  batches?: string[];
+  /** Name of a job in the worker's job folder: the run is replayed by that file as it is now. */
+  job?: string;
+  /** Or the text of a job file, as `lethe replay RUN --job FILE` sends it: references only, no secret. */
+  file?: { name: string; text: string };
+  /** Name of an overlay under `environments:`, as `--env`. */
+  env?: string;
+}
+
+/** What a replay has to do. */
+export interface BegunReplay {
+  /** With the replay's number. */
+  ref: RunRef;
+  mode: 'replace' | 'upsert';
+  /** The tables whose rows are tried again; no layers, since they are not loaded. */
+  prepared: PreparedRun;
+  /** Ids of all tables of the run: what is owed to them is settled. */
+  tables: number[];
+  /** Ids of those with rows to try again, in layers, parents first. */
+  order: number[][];
+  /** Only these batches. */
+  batches?: { partition: number; batch: number }[];
+}
+
+/** A pass over the quarantined rows of one table. */
+export interface ReplayPass {
+  table: number;
+  /** Rises with every pass: each row is tried once in it. */
+  pass: number;
+  /** Only rows that wait for a parent. */
+  waiting: boolean;
+  batches?: { partition: number; batch: number }[];
+}
+
+/** What became of the rows of a pass, and what the table still has in quarantine. */
+export interface ReplayedRows {
+  /** Copied. */
+  rows: number;
+  /** The source has them no more, or the job does not select them any more. */
+  gone: number;
+  quarantined: number;
+  /** Of those, such as wait for a parent. */
+  waiting: number;
+}
+
 export interface PreparedRun {
   tables: PreparedTable[];
   /** Layers of table ids; a layer may start when the former has ended. `replace` has one layer. */
@@ -67,6 +119,8 @@ export interface RunEnd {
   error?: string;
   message?: string;
   checks?: RunVerdict['checks'];
+  /** Of a replay: rows that left the quarantine. */
+  replayed?: { copied: number; gone: number };
 }
 
 /** How a workflow that a run started stands: `open`, or why it is not; `unknown` when nobody could be asked. */
@@ -81,6 +135,12 @@ export interface ControlActivities {
   resolveJob(input: SyncJobInput): Promise<ResolvedRun>;
   /** Catalogs, plan, pins, the ledger's run row. Idempotent by run id. */
   prepareRun(ref: RunRef, input: SyncJobInput): Promise<PreparedRun>;
+  /** Finds a run in the destinations of the known jobs, or lists those that may be replayed. */
+  findReplay(input: ReplayInput): Promise<ResolvedRun>;
+  /** Opens a failed run again, if it may be replayed. Idempotent by workflow execution. */
+  beginReplay(ref: RunRef, input: ReplayInput): Promise<BegunReplay>;
+  /** New epochs; triggers and rules quiet; constraints stay in force. */
+  openReplay(ref: RunRef): Promise<void>;
   /** Holds the source's snapshot until cancelled and publishes it in the ledger. */
   holdSnapshot(ref: RunRef, holder: number): Promise<void>;
   /** Waits until a snapshot is published. */
@@ -103,6 +163,8 @@ export interface ControlActivities {
 /** Task queue `lethe-data`: rows, in the thread pool. */
 export interface DataActivities {
   anonymizePartition(ref: RunRef, partition: number): Promise<PartitionResult>;
+  /** Tries quarantined rows of a table again. */
+  replayRows(ref: RunRef, pass: ReplayPass): Promise<ReplayedRows>;
   /** Several small tables, one after the other over the same two connections: cut and loaded. */
   anonymizeTables(ref: RunRef, tables: number[]): Promise<PartitionResult>;
 }

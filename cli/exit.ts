@@ -16,6 +16,7 @@ const BY_TYPE: Partial<Record<ErrorType, number>> = {
   JobInvalid: EXIT.badInput,
   UnknownJob: EXIT.badInput,
   UnknownRun: EXIT.badInput,
+  NothingToReplay: EXIT.badInput,
   ReferenceUnresolved: EXIT.badInput,
   PlanRefused: EXIT.badInput,
   DestinationUnclaimed: EXIT.badInput,

@@ -40,6 +40,8 @@ export const ERROR_TYPES = {
   QuarantineLimit: 'never',
   /** The run is complete but some rows are in quarantine. */
   RowsQuarantined: 'never',
+  /** A replay was asked for of a run to which nothing is left to do. */
+  NothingToReplay: 'never',
   /** The loaded data failed a validation check. */
   ValidationFailed: 'never',
   /** The `lethe` schema was written by a newer Lethe. */

@@ -40,6 +40,13 @@ export interface RunReport {
   readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly message: string }[];
   /** Type and message of what ended it, unless it is complete. */
   readonly error?: { readonly type: string; readonly message: string };
+  /** Of a replay: its number, the rows that left the quarantine, and the SHA-256, hex, of the signature before it. */
+  readonly replay?: {
+    readonly n: number;
+    readonly copied: number;
+    readonly gone: number;
+    readonly previous: string;
+  };
   /** Tables emptied and keys left owed by putting things back. */
   readonly restored?: { readonly emptied: readonly string[]; readonly owed: readonly string[] };
 }

@@ -26,6 +26,8 @@ export interface RunRef {
   readonly destination: string;
   /** Reference to the job key. */
   readonly key: string;
+  /** Number of the replay, from 1; absent in the run as it was started. */
+  readonly replay?: number;
 }
 
 /** Everything that must not change while a run lasts; each activity checks it first. */

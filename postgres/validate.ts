@@ -66,8 +66,8 @@ async function readLedger(
     `SELECT w.id,
             coalesce((SELECT sum(b.rows) FROM lethe.batch b
                        WHERE b.run = $1 AND b.table_id = w.id AND b.state = 'committed'), 0) AS written,
-            (SELECT count(*) FROM lethe.quarantine q
-              WHERE q.run = $1 AND q.table_id = w.id AND q.partition IS NULL AND q.replayed_at IS NULL) AS removed,
+            (SELECT coalesce(sum(q.removed), 0) FROM lethe.quarantine q
+              WHERE q.run = $1 AND q.table_id = w.id) AS removed,
             (SELECT count(*) FROM lethe.quarantine q
               WHERE q.run = $1 AND q.table_id = w.id AND q.replayed_at IS NULL) AS quarantined,
             (SELECT count(*) FILTER (WHERE NOT p.done) + (count(*) = 0)::int FROM lethe.partition p

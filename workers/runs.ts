@@ -1,19 +1,63 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
+  WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
   type WorkflowHandle,
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { uuidv7 } from 'uuidv7';
-import type { SyncJobInput } from '../activities/types.js';
+import type { ReplayInput, SyncJobInput } from '../activities/types.js';
 import { ERROR_TYPES, type ErrorType, LetheError } from '../errors/errors.js';
 import type { Progress } from '../workflows/messages.js';
 import { CONTROL_QUEUE } from '../workflows/queues.js';
+import type { replayFailedBatches } from '../workflows/replayFailedBatches.js';
 import type { SyncResult, syncJob } from '../workflows/syncJob.js';
 
 export type SyncHandle = WorkflowHandle<typeof syncJob>;
+export type ReplayHandle = WorkflowHandle<typeof replayFailedBatches>;
+/** Of a run, or of a replay of one: what either can be asked for. */
+type AnyHandle<R> = {
+  readonly workflowId: string;
+  result(): Promise<R>;
+  query: SyncHandle['query'];
+  describe: SyncHandle['describe'];
+};
+
+/** The one workflow that may replay a run at a time. */
+export function replayWorkflowId(job: string, run: string): string {
+  return `replay:${job}:${run}`;
+}
+
+/**
+ * Starts a replay of a run.
+ *
+ * @throws LetheError `DestinationBusy` when one is under way.
+ */
+export async function startReplay(
+  client: Client,
+  { job, run }: { readonly job: string; readonly run: string },
+  input: ReplayInput,
+  taskQueue = CONTROL_QUEUE,
+): Promise<ReplayHandle> {
+  const workflowId = replayWorkflowId(job, run);
+  try {
+    return await client.workflow.start<typeof replayFailedBatches>('replayFailedBatches', {
+      taskQueue,
+      workflowId,
+      args: [input],
+      staticSummary: `Replay of run ${run} of ${job}`,
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    throw new LetheError(
+      'DestinationBusy',
+      `Run ${run} is being replayed already (workflow ${workflowId}). Wait for its end, or cancel it: \`lethe cancel ${run}\`.`,
+      { run, workflowId },
+    );
+  }
+}
 
 /** Starts a run of a job. The workflow's id is `sync:<job>:<id>`; the run's own id comes with its progress. */
 export function startSync(
@@ -51,8 +95,8 @@ export async function pollers(client: Client, namespace: string, taskQueue = CON
   return answer.pollers?.length ?? 0;
 }
 
-export type RunOutcome =
-  | { readonly ok: true; readonly result: SyncResult }
+export type RunOutcome<R = SyncResult> =
+  | { readonly ok: true; readonly result: R }
   /** `RunEnded` for a run that was cancelled or terminated. */
   | { readonly ok: false; readonly error: LetheError };
 
@@ -69,10 +113,10 @@ export interface FollowOptions {
 const TROUBLE_EVERY = 6;
 
 /** Follows a run to its end; undefined when `signal` stopped that. */
-export async function followSync(
-  handle: SyncHandle,
+export async function followSync<R = SyncResult>(
+  handle: AnyHandle<R>,
   options: FollowOptions,
-): Promise<RunOutcome | undefined> {
+): Promise<RunOutcome<R> | undefined> {
   let over = false;
   const end = outcomeOf(handle).finally(() => {
     over = true;
@@ -102,7 +146,7 @@ export async function followSync(
 }
 
 /** What a run says of itself; undefined while no worker answers. */
-export async function progressOf(handle: SyncHandle): Promise<Progress | undefined> {
+export async function progressOf(handle: Pick<SyncHandle, 'query'>): Promise<Progress | undefined> {
   try {
     return await handle.query<Progress, []>('progress');
   } catch {
@@ -111,7 +155,7 @@ export async function progressOf(handle: SyncHandle): Promise<Progress | undefin
 }
 
 /** What the activity of a run that was tried most often failed with; its text holds no value. */
-async function troubleOf(handle: SyncHandle): Promise<string | undefined> {
+async function troubleOf(handle: Pick<SyncHandle, 'describe'>): Promise<string | undefined> {
   const description = await handle.describe().catch(() => undefined);
   const failing = (description?.raw.pendingActivities ?? [])
     .filter((activity) => (activity.attempt ?? 0) > 1 && activity.lastFailure?.message)
@@ -120,7 +164,7 @@ async function troubleOf(handle: SyncHandle): Promise<string | undefined> {
   return first ? `${first.activityType?.name}: ${first.lastFailure?.message}` : undefined;
 }
 
-async function outcomeOf(handle: SyncHandle): Promise<RunOutcome> {
+async function outcomeOf<R>(handle: AnyHandle<R>): Promise<RunOutcome<R>> {
   try {
     return { ok: true, result: await handle.result() };
   } catch (error) {

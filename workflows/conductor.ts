@@ -152,6 +152,11 @@ export class Conductor {
     this.throwFailure();
   }
 
+  /** Ends the snapshot of an earlier replay that was terminated: the rows may have been mended since. */
+  async endFormerSnapshot(): Promise<void> {
+    await this.stop(['snapshot']);
+  }
+
   async releaseSnapshot(): Promise<void> {
     await this.cancel('snapshot');
   }
@@ -191,16 +196,20 @@ export class Conductor {
 
   /** Cancels what runs and waits until it has ended, so that nothing writes while the destination is put back. */
   async stopTables(): Promise<void> {
-    const ids = [...this.running].map((name) => this.workflowId(name));
+    await this.stop([...this.running]);
+    this.running.clear();
+  }
+
+  private async stop(names: readonly string[]): Promise<void> {
+    const ids = names.map((name) => this.workflowId(name));
     for (let round = 0; ids.length > 0; round += 1) {
       // Again in each round: one that was still being started could not be told.
-      await Promise.all([...this.running].map((name) => this.cancel(name)));
+      await Promise.all(names.map((name) => this.cancel(name)));
       const statuses = await this.activities.control.childStatus(ids);
       const over = statuses.every(({ status }) => !mayRun(status) && (status !== 'missing' || round > 2));
       if (over) break;
       await sleep(Math.min(100 * 2 ** round, 5_000));
     }
-    this.running.clear();
   }
 
   private throwFailure(): void {
@@ -263,7 +272,8 @@ export class Conductor {
 
   /** Deterministic, so that a person finds a table's workflow from its run and the other way round. */
   private workflowId(name: string): string {
-    return `sync:${this.resolved.ref.job}:${this.resolved.ref.run}/${name}`;
+    const { job, run, replay } = this.resolved.ref;
+    return `${replay === undefined ? 'sync' : 'replay'}:${job}:${run}/${name}`;
   }
 
   private async cancel(name: string): Promise<void> {

@@ -1,3 +1,4 @@
 export { holdSnapshot } from './holdSnapshot.js';
+export { replayFailedBatches } from './replayFailedBatches.js';
 export { syncJob } from './syncJob.js';
 export { syncTable } from './syncTable.js';

@@ -34,7 +34,7 @@ export function checkInput(input: unknown): SyncJobWorkflowInput {
   return given as SyncJobWorkflowInput;
 }
 
-function isFile(file: unknown): boolean {
+export function isFile(file: unknown): boolean {
   const { name, text } = (file ?? {}) as Record<string, unknown>;
   return typeof name === 'string' && typeof text === 'string';
 }

@@ -14,6 +14,7 @@ import { describeFailure } from './failures.js';
 import { checkInput } from './input.js';
 import { concurrencyUpdate, pauseSignal, progressQuery, reportSignal, resumeSignal } from './messages.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
+import { refuseVerdict } from './verdict.js';
 
 /** Input of `syncJob`, with what it hands itself over continue-as-new. */
 export interface SyncJobWorkflowInput extends SyncJobInput {
@@ -88,7 +89,7 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
     conductor.enter('validating');
     const verdict = await activities.longControl.validateRun(ref);
     checks = verdict.checks;
-    refuse(verdict);
+    refuseVerdict(verdict, ref.run);
     await activities.longControl.finishRun(ref, { state: 'complete', checks });
     return { run: ref.run, job: ref.job, verdict };
   } catch (error) {
@@ -150,23 +151,6 @@ async function endPlanned(activities: Activities, ref: RunRef, error: unknown): 
   await activities.planning
     .finishRun(ref, { state: 'cancelled', error: type, message })
     .catch(() => undefined);
-}
-
-function refuse(verdict: RunVerdict): void {
-  const failed = verdict.checks.filter((check) => !check.ok);
-  if (failed.length > 0) {
-    throw ApplicationFailure.nonRetryable(
-      `Validation failed: ${failed.map((check) => check.message).join('; ')}.`,
-      'ValidationFailed',
-    );
-  }
-  if (verdict.quarantined.length > 0) {
-    const lines = verdict.quarantined.map(({ table, count, reason }) => `${table}: ${count} × ${reason}`);
-    throw ApplicationFailure.nonRetryable(
-      `Rows are in quarantine, all others are loaded. ${lines.join('; ')}. Mend the cause (the data at the source, or the job file) and sync again.`,
-      'RowsQuarantined',
-    );
-  }
 }
 
 function planning(job: SyncJobInput) {

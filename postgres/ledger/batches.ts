@@ -16,6 +16,8 @@ export interface StoredPartition {
   readonly bounds: string;
   readonly generation: number;
   readonly done: boolean;
+  /** The replay that copied its rows one by one, by their keys; then it is no range. */
+  readonly replay?: number;
 }
 
 /** A batch as stored: claimed → committed, or claimed → failed → committed. */
@@ -37,7 +39,7 @@ export async function readPartitions(
 ): Promise<StoredPartition[]> {
   const rows = await query(
     session,
-    `SELECT partition, table_id, bounds, generation, done FROM lethe.partition
+    `SELECT partition, table_id, bounds, generation, done, replay FROM lethe.partition
      WHERE run = $1 AND table_id = $2::int ORDER BY partition`,
     [run, table],
   );
@@ -51,10 +53,35 @@ export async function readPartition(
 ): Promise<StoredPartition | undefined> {
   const [row] = await query(
     session,
-    `SELECT partition, table_id, bounds, generation, done FROM lethe.partition WHERE run = $1 AND partition = $2::int`,
+    `SELECT partition, table_id, bounds, generation, done, replay FROM lethe.partition WHERE run = $1 AND partition = $2::int`,
     [run, partition],
   );
   return row && toPartition(row);
+}
+
+/**
+ * Opens the ledger's account of rows that a replay copies by their keys, in the transaction that writes them: a
+ * partition of its own with one batch, whose time is returned. `recordOutcome` and `finishPartition` close it.
+ */
+export async function openReplayed(
+  session: Session,
+  id: BatchId,
+  of: { table: number; replay: number; generation: number; bounds: readonly [partition: string, batch: string] },
+): Promise<string> {
+  const { run, partition, batch } = id;
+  await query(
+    session,
+    `INSERT INTO lethe.partition (run, partition, table_id, bounds, generation, replay)
+     VALUES ($1, $2::int, $3::int, $4, $5::int, $6::int)`,
+    [run, partition, of.table, of.bounds[0], of.generation, of.replay],
+  );
+  const [row] = await query(
+    session,
+    `INSERT INTO lethe.batch (run, partition, batch, table_id, state, bounds, generation, backend, committed_at)
+     VALUES ($1, $2::int, $3::int, $4::int, 'committed', $5, $6::int, $7, clock_timestamp()) RETURNING committed_at`,
+    [run, partition, batch, of.table, of.bounds[1], of.generation, session.applicationName],
+  );
+  return row!.committed_at!;
 }
 
 /** Holds off others that hand out partition numbers of the run, until the transaction ends; returns the next number. */
@@ -254,6 +281,7 @@ function toPartition(row: TextRow): StoredPartition {
     bounds: row.bounds!,
     generation: Number(row.generation),
     done: row.done === 't',
+    ...(row.replay !== null && { replay: Number(row.replay) }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { RowBlock } from '../copy/format.js';
 import type { CopyOut } from '../copy/out.js';
 import { type RowError, rowErrorClass, sanitize } from '../errors.js';
 import { insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
+import type { BatchId } from '../ledger/twins.js';
 import { query } from '../session.js';
 import type { BatchWork, Loaded } from './batch.js';
 import type { TableContext } from './context.js';
@@ -50,18 +51,13 @@ export async function loadCarefully(context: TableContext, work: BatchWork): Pro
     `SET LOCAL enable_seqscan = ${work.bounds.from || work.bounds.to ? 'off' : 'on'}`,
   );
   const budget = await QuarantineBudget.open(context);
-  const reader = source.copy(ranges.rows(carefulShape.select, work.bounds, work.upper, true));
-  const load = new CarefulLoad(context, work, budget);
-  try {
-    await load.read(reader);
-  } catch (error) {
-    await reader.drain();
-    throw error;
-  }
+  const load = new CarefulLoad(context, work.id, budget);
+  await load.read(source.copy(ranges.rows(carefulShape.select, work.bounds, work.upper, true)));
   return load.finish();
 }
 
-class CarefulLoad {
+/** Rows that are written one by one where they have to be; the caller owns the transaction. */
+export class CarefulLoad {
   private readonly encoder = new RowEncoder();
   private readonly source = createHash('sha256');
   private readonly output = createHash('sha256');
@@ -75,15 +71,46 @@ class CarefulLoad {
 
   constructor(
     private readonly context: TableContext,
-    private readonly work: BatchWork,
+    private readonly id: BatchId,
     private readonly budget: QuarantineBudget,
+    /** Told of every row that was read, by its keyed hash. */
+    private readonly saw?: (keyHash: string) => void,
   ) {}
 
+  /** Takes everything that the reader gives, which is over then, also after an error. */
   async read(reader: CopyOut): Promise<void> {
+    try {
+      await this.readAll(reader);
+    } catch (error) {
+      await reader.drain();
+      throw error;
+    }
+  }
+
+  /** Rows that still wait for their parent are tried again; then the refused ones are recorded. */
+  async finish(): Promise<Loaded> {
+    await this.retryWaiting();
+    this.waiting.sort((a, b) => a.place - b.place);
+    for (const { row } of this.waiting) this.quarantine(row);
+    await insertQuarantine(this.context.destination, this.id, this.context.table.plan.id, this.quarantined);
+    return {
+      rows: this.rows,
+      bytes: this.bytes,
+      quarantined: this.quarantined.length,
+      rules: this.rules,
+      leaks: this.leaks,
+      sourceDigest: this.source.digest('hex'),
+      outputDigest: this.output.digest('hex'),
+      evidence: this.context.task.execution.evidence === 'row' ? Buffer.concat(this.evidence) : null,
+    };
+  }
+
+  private async readAll(reader: CopyOut): Promise<void> {
     const { carefulShape: shape, compiled, source } = this.context;
     for (let chunk = await this.next(reader); chunk; chunk = await this.next(reader)) {
       this.source.update(chunk.bytes);
       const block = decodeRows(source.decode(chunk), shape.leading, shape.total);
+      if (this.saw) for (let row = 0; row < block.size; row++) this.saw(this.keyOf(block, row).keyHash);
       const transformed = compiled.transform(shape.chunk(block));
       const skip = new Uint8Array(block.size);
       for (const { row, column, rule, reason } of transformed.failed) {
@@ -101,31 +128,9 @@ class CarefulLoad {
     }
   }
 
-  async finish(): Promise<Loaded> {
-    await this.retryWaiting();
-    this.waiting.sort((a, b) => a.place - b.place);
-    for (const { row } of this.waiting) this.quarantine(row);
-    await insertQuarantine(
-      this.context.destination,
-      this.work.id,
-      this.context.table.plan.id,
-      this.quarantined,
-    );
-    return {
-      rows: this.rows,
-      bytes: this.bytes,
-      quarantined: this.quarantined.length,
-      rules: this.rules,
-      leaks: this.leaks,
-      sourceDigest: this.source.digest('hex'),
-      outputDigest: this.output.digest('hex'),
-      evidence: this.context.task.execution.evidence === 'row' ? Buffer.concat(this.evidence) : null,
-    };
-  }
-
   private tell(): void {
     const { report, written } = this.context;
-    report({ ...this.work.id, rows: written.rows + this.rows, bytes: written.bytes + this.bytes });
+    report({ ...this.id, rows: written.rows + this.rows, bytes: written.bytes + this.bytes });
   }
 
   private async next(reader: CopyOut) {

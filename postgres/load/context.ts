@@ -75,7 +75,7 @@ export async function tableContext(context: TaskContext, table: LoadTable): Prom
           context.destination,
           plan,
           into,
-          plan.deleteMissing ? keepTable(task.run, plan) : undefined,
+          plan.deleteMissing && task.work.kind !== 'rows' ? keepTable(task.run, plan) : undefined,
         )
       : copySink(context.destination, plan, into);
   return { ...context, ...reading, table, sink };

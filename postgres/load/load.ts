@@ -5,6 +5,7 @@ import { openSession, query, type Session } from '../session.js';
 import { type TableContext, type TaskContext, tableContext } from './context.js';
 import { cutTable } from './cut.js';
 import { loadPartition } from './partition.js';
+import { replayTables } from './replay.js';
 import { Source } from './source.js';
 import type { LoadProgress, LoadResult, LoadTable, PartitionTask } from './task.js';
 
@@ -34,6 +35,7 @@ export async function loadPartitions(
       guard: { staleAfterMs: task.staleAfterMs, prefix },
       written: { rows: 0, bytes: 0 },
     };
+    if (task.work.kind === 'rows') return await replayTables(context, task.work);
     const done =
       task.work.kind === 'partitions'
         ? await loadGiven(context, task.work.partitions)
@@ -119,5 +121,6 @@ async function openDestination(
 
 /** What the sessions of all attempts at this work have in their names. */
 function unitOf({ work, tables }: PartitionTask): string {
-  return work.kind === 'partitions' ? String(work.partitions[0] ?? 0) : `t${tables[0]?.plan.id ?? 0}`;
+  if (work.kind === 'partitions') return String(work.partitions[0] ?? 0);
+  return `${work.kind === 'rows' ? 'r' : 't'}${tables[0]?.plan.id ?? 0}`;
 }

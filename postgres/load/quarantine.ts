@@ -12,6 +12,12 @@ export class QuarantineBudget {
     private readonly limit: number,
   ) {}
 
+  /** For rows that are in quarantine already. */
+  static unlimited({ table }: TableContext): QuarantineBudget {
+    const name = tableText(table.plan.source);
+    return new QuarantineBudget(name, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  }
+
   static async open({ task, table, destination }: TableContext): Promise<QuarantineBudget> {
     const { onFailure } = task.execution;
     const name = tableText(table.plan.source);

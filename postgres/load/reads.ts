@@ -1,3 +1,4 @@
+import { LetheError } from '../../errors/errors.js';
 import type { Bounds } from '../../ledger/types.js';
 import type { ReadUnit, TablePlan } from '../../plan/plan.js';
 import { compareRows, readOrderings } from '../catalog/operators.js';
@@ -30,6 +31,8 @@ export async function readKeyColumns(session: Session, plan: TablePlan): Promise
 export interface RangeReader {
   /** Columns of a range; `to` names the side of the source's bounds that ends it. */
   rows(select: string, bounds: Bounds, upper: Side, ordered?: boolean): string;
+  /** Columns of the rows of a unit whose keys `Source.setKeys` was given. */
+  rowsByKey(select: string, unit: number): string;
   /** Fixes the end of the batch that begins at the source's bound `from`; null when it is the last. */
   nextBound(bounds: Bounds, batchRows: number): Promise<readonly string[] | null>;
 }
@@ -54,6 +57,11 @@ export function keyRanges(
       const relation = quoteTable(plan.units[unit]!);
       const conditions = [...range(upper), ...filter(relation)];
       return `SELECT ${select} FROM ONLY ${relation}${where(conditions)}${ordered ? ` ORDER BY ${columns}` : ''}`;
+    },
+    rowsByKey(select, unit) {
+      const relation = quoteTable(plan.units[unit]!);
+      const conditions = [source.amongKeys(key), ...filter(relation)];
+      return `SELECT ${select} FROM ONLY ${relation}${where(conditions)} ORDER BY ${columns}`;
     },
     async nextBound({ unit }, batchRows) {
       const relation = quoteTable(plan.units[unit]!);
@@ -83,6 +91,12 @@ export function blockRanges(
         ...filter(relation),
       ];
       return `SELECT ${select} FROM ONLY ${relation}${where(conditions)}${ordered ? ' ORDER BY ctid' : ''}`;
+    },
+    rowsByKey() {
+      throw new LetheError(
+        'Internal',
+        `${plan.source.schema}.${plan.source.name} has no key to find single rows by.`,
+      );
     },
     async nextBound({ unit, from, to }, batchRows) {
       const relation = plan.units[unit]!;

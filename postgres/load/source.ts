@@ -10,8 +10,11 @@ import { sanitize } from '../errors.js';
 import { openSession, query, type Session, type SessionOptions } from '../session.js';
 import { beginUnderSnapshot } from '../snapshot.js';
 
-/** Which bound of a read. `end` is the partition's, `from` and `to` the batch's. */
-export type Side = 'from' | 'to' | 'end';
+/** Which bound of a read. `end` is the partition's, `from` and `to` the batch's; `key` holds whole keys of rows. */
+export type Side = 'from' | 'to' | 'end' | 'key';
+
+/** Keys that `setKeys` takes at once: as many as make a statement worth its while. */
+const KEYS_AT_ONCE = 1_000;
 
 /**
  * A key value as text, as SQL. In a SQL_ASCII database text may not be valid in any encoding that the driver knows, so
@@ -101,6 +104,40 @@ export class Source {
     );
   }
 
+  /** How many rows' keys may be given at once; where they travel with a connection, one. */
+  get keysAtOnce(): number {
+    return this.temporary ? KEYS_AT_ONCE : 1;
+  }
+
+  /** Sets the keys of the rows that `amongKeys` means: at most `keysAtOnce`, a text a key column. */
+  async setKeys(keys: readonly (readonly string[])[]): Promise<void> {
+    const texts = keys.map((key) => key.map((value) => this.toKeyText(value)!));
+    if (this.temporary) await this.fill('key', texts.flat());
+    else await this.setBound('key', texts[0] ?? []);
+  }
+
+  /** False for a key that was read from a SQL_ASCII database and cannot be turned back into its bytes. */
+  knowsKey(key: readonly string[]): boolean {
+    return key.every((value) => this.toKeyText(value) !== undefined);
+  }
+
+  /** Condition that holds for the rows of `setKeys`. */
+  amongKeys(key: readonly KeyColumn[]): string {
+    const equal = ({ sql, type, ordering }: KeyColumn, value: string) =>
+      `${sql} ${ordering.equal} ${fromKeyText(this.current, value)}::${type}`;
+    if (!this.temporary) {
+      const values = key.map((_, i) => `current_setting('lethe.key_${i}')`);
+      return key.map((column, i) => equal(column, values[i]!)).join(' AND ');
+    }
+    const from = key.map((_, i) => `pg_temp.lethe_bound AS lethe_key_${i}`).join(', ');
+    const places = key.map(
+      (_, i) =>
+        `lethe_key_${i}.side = 'key' AND lethe_key_${i}.place ${i === 0 ? `% ${key.length} = 0` : `= lethe_key_0.place + ${i}`}`,
+    );
+    const pairs = key.map((column, i) => equal(column, `lethe_key_${i}.value`));
+    return `EXISTS (SELECT FROM ${from} WHERE ${[...places, ...pairs].join(' AND ')})`;
+  }
+
   /**
    * Fixes the bound `to` as what the query gives, one row of texts, and returns it; null when it gives none. The
    * values need not travel back to the server.
@@ -178,6 +215,15 @@ export class Source {
 
   async close(): Promise<void> {
     await this.current.close();
+  }
+
+  /** The value as `keyText` would give it; undefined where its bytes are not known any more. */
+  private toKeyText(value: string): string | undefined {
+    if (!isAscii(this.current)) return value;
+    const encoding = this.current.encoding.toUpperCase();
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+    if (/^[\x00-\x7f]*$/.test(value) || encoding === 'UTF8') return Buffer.from(value).toString('hex');
+    return encoding === 'LATIN1' ? Buffer.from(value, 'latin1').toString('hex') : undefined;
   }
 
   private async fill(side: Side, values: readonly string[]): Promise<void> {

@@ -25,11 +25,24 @@ export interface PartitionTask {
   /** Partitions that were cut before, or whole tables (small ones), which are cut first. */
   readonly work:
     | { readonly kind: 'partitions'; readonly partitions: readonly number[] }
-    | { readonly kind: 'tables' };
+    | { readonly kind: 'tables' }
+    | ({ readonly kind: 'rows' } & QuarantinedWork);
   /** Sets `session_replication_role = replica`, so that no trigger fires: where the role may. */
   readonly replicaRole: boolean;
   /** Milliseconds after which a backend of an earlier attempt that is in the way is terminated. */
   readonly staleAfterMs: number;
+}
+
+/** Rows in quarantine that a replay tries again. */
+export interface QuarantinedWork {
+  /** The replay's number. */
+  readonly replay: number;
+  /** Rises with every pass over the rows: each row is tried once in a pass. */
+  readonly pass: number;
+  /** Only those of these batches, and those that wait for a parent. */
+  readonly batches?: readonly { readonly partition: number; readonly batch: number }[];
+  /** Only those that wait for a parent. */
+  readonly waiting: boolean;
 }
 
 export interface LoadTable {
@@ -51,4 +64,7 @@ export interface LoadResult {
   readonly rows: number;
   readonly bytes: number;
   readonly quarantined: number;
+  /** Of quarantined rows that were tried again: those that the source has no more, and those that wait for a parent. */
+  readonly gone?: number;
+  readonly waiting?: number;
 }

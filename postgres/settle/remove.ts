@@ -4,7 +4,7 @@ import type { TableName } from '../../plan/catalog.js';
 import type { Plan, TablePlan } from '../../plan/plan.js';
 import { countTable } from '../ledger/batches.js';
 import { type TakenRow, takenRows } from '../ledger/ddl.js';
-import { countQuarantined, insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
+import { countQuarantined, GONE, insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
 import { sealRowKey } from '../load/seals.js';
 import type { Source } from '../load/source.js';
 import { silence } from '../saga/guards.js';
@@ -258,7 +258,7 @@ function reasonOf(
   return {
     code,
     constraint,
-    message: known ? why : `${why} The source has it no more.`,
+    message: known ? why : `${why} ${GONE}`,
     waitsForParent: known && code === '23503',
   };
 }

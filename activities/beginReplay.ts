@@ -1,0 +1,269 @@
+import { activityInfo } from '@temporalio/activity';
+import { LetheError } from '../errors/errors.js';
+import { didYouMean } from '../job/nearest.js';
+import { isOpen } from '../ledger/states.js';
+import type { RunRef } from '../ledger/types.js';
+import { tableText } from '../plan/catalog.js';
+import { correctPlan } from '../plan/correct.js';
+import type { Plan, TablePlan } from '../plan/plan.js';
+import { refusePlan } from '../plan/refuse.js';
+import { readFilenodes } from '../postgres/catalog/fingerprint.js';
+import { readEpochs, registerTables } from '../postgres/fence.js';
+import { quoteTable } from '../postgres/identifiers.js';
+import {
+  findReplay,
+  insertReplay,
+  readReplay,
+  readRest,
+  type TableRest,
+} from '../postgres/ledger/replays.js';
+import { readRun } from '../postgres/ledger/runs.js';
+import { planJob } from '../postgres/planning.js';
+import { query, type Session, withTransaction } from '../postgres/session.js';
+import type { Dependencies } from './dependencies.js';
+import { isAlive } from './open.js';
+import { findInput } from './resolve.js';
+import { type OpenRun, withRun } from './run.js';
+import { withSource } from './source.js';
+import type { BegunReplay, ReplayInput } from './types.js';
+
+/**
+ * Opens a failed run again, if it may be replayed: its workflow is then the present one, and what it works by is
+ * recorded. Called again by the same execution, it returns what was recorded.
+ */
+export async function beginReplay(deps: Dependencies, ref: RunRef, input: ReplayInput): Promise<BegunReplay> {
+  return withRun(
+    deps,
+    ref,
+    async (run) => {
+      const { runId, workflowId } = activityInfo().workflowExecution!;
+      const { session } = run;
+      const known = await findReplay(session, ref.run, runId);
+      if (known !== undefined) {
+        const { plan } = (await readReplay(session, ref.run, known))!;
+        return begun(run, { ...ref, replay: known }, plan, await todo(session, ref.run, plan, input), []);
+      }
+      await refuseState(deps, run, workflowId);
+      const rest = await readRest(session, ref.run);
+      await refuseUnfit(session, run.pins.plan, rest, ref.run);
+      const chosen = await todo(session, ref.run, run.pins.plan, input);
+      const { plan, jobText, warnings } = await planReplay(deps, run, input, chosen.rest);
+      const n = await withTransaction(session, async () => {
+        await query(session, 'SELECT 1 FROM lethe.run WHERE run = $1 FOR UPDATE', [ref.run]);
+        await refuseState(deps, { ...run, row: await readRun(session, ref.run) }, workflowId);
+        const { namespace } = deps;
+        return insertReplay(session, {
+          ...{ run: ref.run, namespace, workflowId, execution: runId },
+          ...{ plan, jobText },
+        });
+      });
+      return begun(run, { ...ref, replay: n }, plan, chosen, warnings);
+    },
+    { ended: true },
+  );
+}
+
+/** @throws LetheError when the run's state, or its owner, forbids a replay. */
+async function refuseState(deps: Dependencies, { row, session, pins }: OpenRun, own: string): Promise<void> {
+  const { run, state, workflowId } = row;
+  if (state === 'complete') {
+    throw new LetheError(
+      'NothingToReplay',
+      `Run ${run} is complete: nothing of it is in quarantine, nothing is owed. There is nothing to replay.`,
+    );
+  }
+  if (state === 'cancelled') {
+    throw new LetheError(
+      'RunEnded',
+      `Run ${run} was cancelled, and what it had not loaded whole was emptied. Start a new one: \`lethe sync\`.`,
+    );
+  }
+  const ids = await registerTables(
+    session,
+    pins.plan.tables.map(({ destination }) => destination),
+  );
+  const held = await readEpochs(session, run);
+  const lost = pins.plan.tables.find((_, i) => !held.has(ids[i]!));
+  if (state === 'superseded' || lost) {
+    throw new LetheError(
+      'RunSuperseded',
+      `Run ${run} was superseded: ${lost ? tableText(lost.destination) : 'its tables'} ${lost ? 'is' : 'are'} another run's now. Replay the newest run of the job (\`lethe runs\`), or start a new one.`,
+    );
+  }
+  if (isOpen(state) && workflowId !== own && (await isAlive(deps, row))) {
+    throw new LetheError(
+      'DestinationBusy',
+      `Run ${run} is still ${state} (workflow ${workflowId}). Wait for its end, or cancel it: \`lethe cancel ${run}\`.`,
+      { run },
+    );
+  }
+}
+
+/** A run that did not load its tables whole has nothing that single rows could be added to. */
+async function refuseUnfit(
+  session: Session,
+  plan: Plan,
+  rest: readonly TableRest[],
+  run: string,
+): Promise<void> {
+  const byTable = new Map(rest.map((one) => [one.table, one]));
+  const half: TablePlan[] = [];
+  for (const table of plan.tables) {
+    const known = byTable.get(table.id);
+    if (!known?.complete || (known.written > 0 && (await isEmpty(session, table)))) half.push(table);
+  }
+  if (half.length > 0) {
+    const names = half.map(({ destination }) => tableText(destination));
+    throw new LetheError(
+      'RunEnded',
+      `Run ${run} ended before it had loaded ${namesOf(names)} whole, so there are no single rows to replay. Start a new run: \`lethe sync\`.`,
+    );
+  }
+  const keyless = plan.tables.filter(
+    ({ id, key }) => key.kind === 'ctid' && (byTable.get(id)?.quarantined ?? 0) > 0,
+  );
+  if (keyless.length === 0) return;
+  throw new LetheError(
+    'RunEnded',
+    `Rows of ${namesOf(keyless.map(({ source }) => tableText(source)))} are in quarantine, and the table has no key to find single rows by. Start a new run: \`lethe sync\`; a primary key at the source makes it replayable.`,
+  );
+}
+
+async function isEmpty(session: Session, { destination, destinationKind }: TablePlan): Promise<boolean> {
+  const only = destinationKind === 'partitioned' ? '' : 'ONLY ';
+  return (await query(session, `SELECT 1 FROM ${only}${quoteTable(destination)} LIMIT 1`)).length === 0;
+}
+
+interface Todo {
+  /** Tables with rows to try again. */
+  readonly rest: readonly TableRest[];
+  readonly batches?: { partition: number; batch: number }[];
+}
+
+/** The rows that the input means. Rows that wait for a parent always belong to it. */
+async function todo(session: Session, run: string, plan: Plan, input: ReplayInput): Promise<Todo> {
+  const rest = (await readRest(session, run)).filter(({ quarantined }) => quarantined > 0);
+  const names = new Map(plan.tables.map((table) => [tableText(table.source), table.id]));
+  const unknown = (input.tables ?? []).filter((name) => !names.has(name));
+  if (unknown.length > 0) {
+    throw new LetheError(
+      'JobInvalid',
+      `Run ${run} has no table ${unknown.map((name) => `${name}${didYouMean(name, [...names.keys()])}`).join(', ')}. Tables are named as in the source: schema.table.`,
+    );
+  }
+  const wanted = input.tables && new Set(input.tables.map((name) => names.get(name)!));
+  const batches = input.batches?.map((text) => {
+    const [partition, batch] = text.split('/').map(Number) as [number, number];
+    return { partition, batch };
+  });
+  if (batches) await refuseUnknownBatches(session, run, batches);
+  return {
+    rest: rest.filter(({ table, waiting }) => !wanted || wanted.has(table) || waiting > 0),
+    ...(batches && { batches }),
+  };
+}
+
+async function refuseUnknownBatches(
+  session: Session,
+  run: string,
+  batches: readonly { partition: number; batch: number }[],
+): Promise<void> {
+  const rows = await query(
+    session,
+    `SELECT DISTINCT partition, batch FROM lethe.quarantine WHERE run = $1 AND partition IS NOT NULL`,
+    [run],
+  );
+  const known = rows.map((row) => `${row.partition}/${row.batch}`);
+  const unknown = batches
+    .map(({ partition, batch }) => `${partition}/${batch}`)
+    .filter((id) => !known.includes(id));
+  if (unknown.length === 0) return;
+  throw new LetheError(
+    'JobInvalid',
+    `No row of batch ${unknown.join(', ')} of run ${run} is in quarantine${didYouMean(unknown[0]!, known)}. \`lethe show ${run} --json\` lists the batches.`,
+  );
+}
+
+interface PlannedReplay {
+  readonly plan: Plan;
+  readonly jobText: string;
+  readonly warnings: string[];
+}
+
+/** The run's own plan with the source's files as they are now, or that of a corrected job. */
+async function planReplay(
+  deps: Dependencies,
+  run: OpenRun,
+  input: ReplayInput,
+  rest: readonly TableRest[],
+): Promise<PlannedReplay> {
+  const { pins, session } = run;
+  return withSource(deps, run, async (source) => {
+    const pinned = await withFilenodes(source, pins.plan);
+    if (!input.file && !input.job) return { plan: pinned, jobText: pins.jobText, warnings: [] };
+    const { job, text } = await findInput(deps, input);
+    if (text === pins.jobText) return { plan: pinned, jobText: pins.jobText, warnings: [] };
+    const planned = await planJob(job, source, session, true);
+    refusePlan(planned.plan);
+    const { plan, changed } = correctPlan(pinned, planned.plan, planned);
+    const tables = new Set(rest.map(({ table }) => table));
+    const replayed = plan.tables.filter(({ id }) => tables.has(id)).map((table) => tableText(table.source));
+    const warnings = changed.map((column) =>
+      replayed.some((table) => column.startsWith(`${table}.`))
+        ? `${column} is treated as the corrected job says in the rows that are replayed; the others keep what they have until the next sync.`
+        : `${column} is treated differently in the corrected job, but no row of its table is replayed: the next sync does it.`,
+    );
+    return { plan, jobText: text, warnings };
+  });
+}
+
+/** A table may have been rewritten since the run read it; the new snapshot sees its rows all the same. */
+async function withFilenodes(source: Session, plan: Plan): Promise<Plan> {
+  const oids = plan.tables.flatMap(({ units }) => units.map(({ oid }) => oid));
+  const now = await readFilenodes(source, oids);
+  return {
+    ...plan,
+    tables: plan.tables.map((table) => ({
+      ...table,
+      units: table.units.map((unit) => {
+        const filenode = now.get(unit.oid);
+        return filenode === undefined || unit.filenode === undefined ? unit : { ...unit, filenode };
+      }),
+    })),
+  };
+}
+
+function begun(
+  run: OpenRun,
+  ref: RunRef,
+  plan: Plan,
+  { rest, batches }: Todo,
+  warnings: string[],
+): BegunReplay {
+  const counts = new Map(rest.map(({ table, quarantined }) => [table, quarantined]));
+  const tables = plan.tables.filter(({ id }) => counts.has(id));
+  return {
+    ref,
+    mode: run.row.mode,
+    prepared: {
+      tables: tables.map((table) => ({
+        id: table.id,
+        name: tableText(table.source),
+        rows: counts.get(table.id)!,
+        small: true,
+      })),
+      layers: [],
+      concurrency: plan.execution.concurrency,
+      warnings,
+    },
+    tables: plan.tables.map(({ id }) => id),
+    order: plan.order.map((layer) => layer.filter((id) => counts.has(id))).filter(({ length }) => length > 0),
+    ...(batches && { batches }),
+  };
+}
+
+function namesOf(names: readonly string[]): string {
+  return names.length > 5
+    ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more tables`
+    : names.join(', ');
+}

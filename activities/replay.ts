@@ -1,0 +1,50 @@
+import { LetheError } from '../errors/errors.js';
+import type { RunRef } from '../ledger/types.js';
+import { tableText } from '../plan/catalog.js';
+import { lockStarters, readEpochs, registerTables, takeEpochs } from '../postgres/fence.js';
+import { readRun } from '../postgres/ledger/runs.js';
+import { quietTables } from '../postgres/saga/quiet.js';
+import { withTransaction } from '../postgres/session.js';
+import type { Dependencies } from './dependencies.js';
+import { load } from './load.js';
+import { heartbeatTimeout, refuseOver, withRun } from './run.js';
+import type { ReplayedRows, ReplayPass } from './types.js';
+
+/**
+ * Makes the run the only writer of its tables again, in one transaction: new epochs, and nothing that fires for its
+ * rows. Constraints and indexes stay in force: a replayed row fits, or it stays in quarantine.
+ */
+export async function openReplay(deps: Dependencies, ref: RunRef): Promise<void> {
+  await withRun(deps, ref, async ({ session, pins }) => {
+    const { tables } = pins.plan;
+    const ids = await registerTables(
+      session,
+      tables.map(({ destination }) => destination),
+    );
+    await withTransaction(session, async () => {
+      const patienceMs = heartbeatTimeout();
+      await lockStarters(session, patienceMs);
+      refuseOver(await readRun(session, ref.run));
+      const held = await readEpochs(session, ref.run);
+      const lost = tables.find((_, i) => !held.has(ids[i]!));
+      if (lost) {
+        throw new LetheError(
+          'RunSuperseded',
+          `Run ${ref.run} was superseded: ${tableText(lost.destination)} is another run's now. Nothing was replayed.`,
+        );
+      }
+      await takeEpochs(session, ref.run, ids, { patienceMs });
+      await quietTables(session, ref.run, tables);
+    });
+  });
+}
+
+/** Tries the quarantined rows of a table again. */
+export async function replayRows(deps: Dependencies, ref: RunRef, pass: ReplayPass): Promise<ReplayedRows> {
+  return withRun(deps, ref, async (run) => {
+    const { table, ...rest } = pass;
+    const work = { kind: 'rows', replay: ref.replay ?? 0, ...rest } as const;
+    const { rows, quarantined, gone = 0, waiting = 0 } = await load(deps, run, [table], work);
+    return { rows, quarantined, gone, waiting };
+  });
+}

@@ -1,0 +1,120 @@
+import type { Plan } from '../../plan/plan.js';
+import { query, type Session } from '../session.js';
+
+/** A replay as it begins. */
+export interface NewReplay {
+  readonly run: string;
+  readonly namespace: string;
+  readonly workflowId: string;
+  /** First execution of the workflow: a retry has the same. */
+  readonly execution: string;
+  /** What it works by: the run's plan, with what a corrected job changed. */
+  readonly plan: Plan;
+  readonly jobText: string;
+}
+
+/** The number of the replay that this workflow execution began, if it did. */
+export async function findReplay(
+  session: Session,
+  run: string,
+  execution: string,
+): Promise<number | undefined> {
+  const [row] = await query(session, 'SELECT n FROM lethe.replay WHERE run = $1 AND execution = $2', [
+    run,
+    execution,
+  ]);
+  return row && Number(row.n);
+}
+
+/** How often the run was replayed. */
+export async function countReplays(session: Session, run: string): Promise<number> {
+  const [row] = await query(session, 'SELECT count(*) AS n FROM lethe.replay WHERE run = $1', [run]);
+  return Number(row?.n);
+}
+
+/**
+ * Opens a run again for a replay, in the caller's transaction, and returns the replay's number. The run's report, if it
+ * ended with one, is kept beside it: the segment that this one follows. Snapshots of earlier days are over.
+ */
+export async function insertReplay(session: Session, replay: NewReplay): Promise<number> {
+  const { run, namespace, workflowId, execution, plan, jobText } = replay;
+  const [row] = await query(
+    session,
+    `INSERT INTO lethe.replay (run, n, namespace, workflow_id, execution, plan, job_text, report, signature, public_key)
+     SELECT run, 1 + (SELECT count(*) FROM lethe.replay p WHERE p.run = r.run), $2, $3, $4, $5, $6, report, signature, public_key
+       FROM lethe.run r WHERE run = $1
+     RETURNING n`,
+    [run, namespace, workflowId, execution, JSON.stringify(plan), jobText],
+  );
+  await query(
+    session,
+    `UPDATE lethe.run SET state = 'loading', namespace = $2, workflow_id = $3, seen_at = clock_timestamp(), ended_at = NULL
+     WHERE run = $1`,
+    [run, namespace, workflowId],
+  );
+  await query(session, 'UPDATE lethe.snapshot SET lost = clock_timestamp() WHERE run = $1 AND lost IS NULL', [
+    run,
+  ]);
+  return Number(row?.n);
+}
+
+/** What a replay works by. */
+export async function readReplay(
+  session: Session,
+  run: string,
+  n: number,
+): Promise<{ plan: Plan; jobText: string } | undefined> {
+  const [row] = await query(
+    session,
+    'SELECT plan, job_text FROM lethe.replay WHERE run = $1 AND n = $2::int',
+    [run, n],
+  );
+  return row && { plan: JSON.parse(row.plan!) as Plan, jobText: row.job_text! };
+}
+
+/** The signature of the report that a replay follows; undefined where that was never signed. */
+export async function previousSignature(session: Session, run: string, n: number): Promise<string | undefined> {
+  const [row] = await query(
+    session,
+    `SELECT signature FROM lethe.replay WHERE run = $1 AND n <= $2::int AND signature IS NOT NULL ORDER BY n DESC LIMIT 1`,
+    [run, n],
+  );
+  return row?.signature ?? undefined;
+}
+
+/** What is left to do of a table of a run. */
+export interface TableRest {
+  readonly table: number;
+  /** Rows in quarantine; of those, such as wait for a parent. */
+  readonly quarantined: number;
+  readonly waiting: number;
+  /** Every partition is done. */
+  readonly complete: boolean;
+  /** Rows that the ledger says were written and not removed again. */
+  readonly written: number;
+}
+
+/** What is left to do of a run, by table, for those tables that the ledger knows anything about. */
+export async function readRest(session: Session, run: string): Promise<TableRest[]> {
+  const rows = await query(
+    session,
+    `SELECT t.table_id, coalesce(p.done, false) AS complete, coalesce(q.left, 0) AS quarantined,
+            coalesce(q.waiting, 0) AS waiting, coalesce(b.rows, 0) - coalesce(q.removed, 0) AS written
+     FROM (SELECT table_id FROM lethe.partition WHERE run = $1 UNION SELECT table_id FROM lethe.quarantine WHERE run = $1) t
+     LEFT JOIN (SELECT table_id, bool_and(done) AS done FROM lethe.partition WHERE run = $1 GROUP BY table_id) p USING (table_id)
+     LEFT JOIN (SELECT table_id, sum(rows) AS rows FROM lethe.batch WHERE run = $1 AND state = 'committed' GROUP BY table_id) b
+       USING (table_id)
+     LEFT JOIN (SELECT table_id, count(*) FILTER (WHERE replayed_at IS NULL) AS left, sum(removed) AS removed,
+                       count(*) FILTER (WHERE replayed_at IS NULL AND waits_for_parent) AS waiting
+                FROM lethe.quarantine WHERE run = $1 GROUP BY table_id) q USING (table_id)
+     ORDER BY t.table_id`,
+    [run],
+  );
+  return rows.map((row) => ({
+    table: Number(row.table_id),
+    quarantined: Number(row.quarantined),
+    waiting: Number(row.waiting),
+    complete: row.complete === 't',
+    written: Number(row.written),
+  }));
+}

@@ -1,0 +1,165 @@
+import {
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { BegunReplay, ReplayInput, RunVerdict } from '../activities/types.js';
+import type { RunRef } from '../ledger/types.js';
+import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
+import { Conductor } from './conductor.js';
+import { describeFailure } from './failures.js';
+import { progressQuery, reportSignal } from './messages.js';
+import { type Activities, activitiesOf, type Tuning } from './options.js';
+import { checkReplayInput } from './replayInput.js';
+import { refuseVerdict } from './verdict.js';
+
+/** Input of `replayFailedBatches`. */
+export interface ReplayWorkflowInput extends ReplayInput {
+  /** For tests. */
+  tuning?: Tuning;
+}
+
+export interface ReplayResult {
+  run: string;
+  job: string;
+  verdict: RunVerdict;
+  /** Rows that left the quarantine: copied, or gone at the source. */
+  replayed: Replayed;
+}
+
+interface Replayed {
+  copied: number;
+  gone: number;
+}
+
+/**
+ * Tries the rows again that a failed run has in quarantine, under a new snapshot of the source and by the plan that the
+ * run pinned, or by a corrected job. Then settles what is owed, validates, and ends the run anew: complete when nothing
+ * is left, else failed with what is. Started with nothing, it lists the runs that may be replayed.
+ */
+export async function replayFailedBatches(input?: ReplayWorkflowInput): Promise<ReplayResult> {
+  const { tuning, ...request } = checkReplayInput(input);
+  const activities = activitiesOf(tuning);
+  let conductor: Conductor | undefined;
+  setHandler(progressQuery, () => conductor?.progress() ?? planning(request), {
+    description: 'Tables, rows and phase of the replay.',
+  });
+  setHandler(reportSignal, (report) => conductor?.take(report), {
+    description: 'Sent by the workflow that holds the snapshot.',
+  });
+  const begun = await begin(activities, request);
+  const { ref } = begun;
+  const replayed = { copied: 0, gone: 0 };
+  let checks: RunVerdict['checks'] = [];
+  try {
+    conductor = new Conductor({ ref, mode: begun.mode }, begun.prepared, { tuning }, false);
+    await conductor.endFormerSnapshot();
+    await conductor.holdSnapshot();
+    await activities.longControl.openReplay(ref);
+    await replayRows(activities, begun, conductor, replayed);
+    conductor.enter('settling');
+    await activities.longControl.settleTables(ref, begun.tables);
+    conductor.warn(await activities.longControl.settleReferences(ref));
+    conductor.enter('validating');
+    const verdict = await activities.longControl.validateRun(ref);
+    checks = verdict.checks;
+    refuseVerdict(verdict, ref.run);
+    await activities.longControl.finishRun(ref, { state: 'complete', checks, replayed });
+    return { run: ref.run, job: ref.job, verdict, replayed };
+  } catch (error) {
+    const failure = describeFailure(error);
+    const undone = await CancellationScope.nonCancellable(() =>
+      end(activities, ref, failure, checks, replayed),
+    );
+    if (isCancellation(error) && !undone) throw error;
+    throw ApplicationFailure.nonRetryable([failure.message, undone].filter(Boolean).join(' '), failure.type);
+  } finally {
+    await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
+    conductor?.enter('ended');
+  }
+}
+
+/** Until the run is open again nothing has to be undone. */
+async function begin(activities: Activities, request: ReplayInput): Promise<BegunReplay> {
+  try {
+    const { ref, mode } = await activities.planning.findReplay(request);
+    upsertSearchAttributes([
+      { key: JOB_ATTRIBUTE, value: ref.job },
+      { key: RUN_ATTRIBUTE, value: ref.run },
+      { key: MODE_ATTRIBUTE, value: mode },
+    ]);
+    return await activities.planning.beginReplay(ref, request);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    const { type, message } = describeFailure(error);
+    throw ApplicationFailure.nonRetryable(message, type);
+  }
+}
+
+/** Passes over the rows, parents before children, as long as any of them brings a parent that others wait for. */
+async function replayRows(
+  activities: Activities,
+  { ref, order, prepared, batches }: BegunReplay,
+  conductor: Conductor,
+  replayed: Replayed,
+): Promise<void> {
+  const names = new Map(prepared.tables.map(({ id, name }) => [id, name]));
+  const totals = new Map(prepared.tables.map(({ id }) => [id, 0]));
+  const group = workflowInfo().workflowId;
+  const first = (ref.replay ?? 0) * PASSES;
+  let tables = order.flat();
+  for (let pass = 0; tables.length > 0 && pass < PASSES; pass += 1) {
+    const before = replayed.copied;
+    const waiting = new Set<number>();
+    for (const table of tables) {
+      const summary = `${names.get(table)}${pass === 0 ? '' : ` · pass ${pass + 1}`}`;
+      const done = await activities.data.replayRows.executeWithOptions({ summary }, [
+        ref,
+        { table, pass: first + pass, waiting: pass > 0, ...(batches && { batches }) },
+      ]);
+      replayed.copied += done.rows;
+      replayed.gone += done.gone;
+      totals.set(table, totals.get(table)! + done.rows);
+      if (done.waiting > 0) waiting.add(table);
+      const state = { id: table, rows: totals.get(table)!, quarantined: done.quarantined };
+      conductor.take({ group, tables: [{ ...state, state: 'done' }] });
+    }
+    if (replayed.copied === before) break;
+    tables = tables.filter((table) => waiting.has(table));
+  }
+}
+
+/** Passes that a replay has room for: the numbers of the next one begin behind them. */
+const PASSES = 1_000;
+
+/** The run is failed again, whatever became of the replay, and may be replayed again. Returns what could not be done. */
+async function end(
+  activities: Activities,
+  ref: RunRef,
+  { type, message }: { type: string; message: string },
+  checks: RunVerdict['checks'],
+  replayed: Replayed,
+): Promise<string | undefined> {
+  try {
+    const failed = { state: 'failed', error: type, message, checks, replayed } as const;
+    await activities.longControl.finishRun(ref, failed);
+    return undefined;
+  } catch (second) {
+    return `The replay could not be ended: ${describeFailure(second).message} Run \`lethe restore\` once that is mended.`;
+  }
+}
+
+function planning({ run, job, file }: ReplayInput) {
+  return {
+    run: run ?? '',
+    job: job ?? file?.name ?? '',
+    phase: 'planning' as const,
+    paused: false,
+    concurrency: 0,
+    tables: [],
+    warnings: [],
+  };
+}

@@ -1,0 +1,20 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { RunVerdict } from '../activities/types.js';
+
+/** @throws ApplicationFailure `ValidationFailed` or `RowsQuarantined` unless every row arrived and every check passed. */
+export function refuseVerdict(verdict: RunVerdict, run: string): void {
+  const failed = verdict.checks.filter((check) => !check.ok);
+  if (failed.length > 0) {
+    throw ApplicationFailure.nonRetryable(
+      `Validation failed: ${failed.map((check) => check.message).join('; ')}.`,
+      'ValidationFailed',
+    );
+  }
+  if (verdict.quarantined.length > 0) {
+    const lines = verdict.quarantined.map(({ table, count, reason }) => `${table}: ${count} × ${reason}`);
+    throw ApplicationFailure.nonRetryable(
+      `Rows are in quarantine, all others are loaded. ${lines.join('; ')}. Mend the cause (the data at the source, a constraint of the destination, or the job file) and replay just these rows: \`lethe replay ${run}\`, with \`--job FILE\` for a corrected job.`,
+      'RowsQuarantined',
+    );
+  }
+}
