@@ -33,6 +33,11 @@ const COMMANDS: readonly Entry[] = [
   ],
   ['sync <JOB>', 'Run a job and follow it to its end.', () => import('./commands/sync.js')],
   [
+    'replay <RUN>',
+    'Try the rows again that a failed run has in quarantine, and only these.',
+    () => import('./commands/replay.js'),
+  ],
+  [
     'restore <DEST>',
     'Put back what ended runs took away: constraints, indexes, triggers.',
     () => import('./commands/restore.js'),

@@ -17,13 +17,14 @@ import type { SyncResult, syncJob } from '../workflows/syncJob.js';
 
 export type SyncHandle = WorkflowHandle<typeof syncJob>;
 export type ReplayHandle = WorkflowHandle<typeof replayFailedBatches>;
-/** Of a run, or of a replay of one: what either can be asked for. */
-type AnyHandle<R> = {
+/** A run, or a replay of one: what it can be asked for. */
+export interface Followable<R> {
   readonly workflowId: string;
+  readonly query: SyncHandle['query'];
+  readonly describe: SyncHandle['describe'];
+  readonly cancel: SyncHandle['cancel'];
   result(): Promise<R>;
-  query: SyncHandle['query'];
-  describe: SyncHandle['describe'];
-};
+}
 
 /** The one workflow that may replay a run at a time. */
 export function replayWorkflowId(job: string, run: string): string {
@@ -84,6 +85,16 @@ export async function openSync(client: Client, job: string): Promise<SyncHandle 
   return undefined;
 }
 
+/** The replay of a run that is still open. */
+export async function openReplay(
+  client: Client,
+  { job, run }: { readonly job: string; readonly run: string },
+): Promise<ReplayHandle | undefined> {
+  const handle = client.workflow.getHandle<typeof replayFailedBatches>(replayWorkflowId(job, run));
+  const description = await handle.describe().catch(() => undefined);
+  return description?.status.name === 'RUNNING' ? handle : undefined;
+}
+
 /** How many workers ask for workflow tasks of a queue. */
 export async function pollers(client: Client, namespace: string, taskQueue = CONTROL_QUEUE): Promise<number> {
   // 1: workflow tasks.
@@ -114,7 +125,7 @@ const TROUBLE_EVERY = 6;
 
 /** Follows a run to its end; undefined when `signal` stopped that. */
 export async function followSync<R = SyncResult>(
-  handle: AnyHandle<R>,
+  handle: Followable<R>,
   options: FollowOptions,
 ): Promise<RunOutcome<R> | undefined> {
   let over = false;
@@ -164,7 +175,7 @@ async function troubleOf(handle: Pick<SyncHandle, 'describe'>): Promise<string |
   return first ? `${first.activityType?.name}: ${first.lastFailure?.message}` : undefined;
 }
 
-async function outcomeOf<R>(handle: AnyHandle<R>): Promise<RunOutcome<R>> {
+async function outcomeOf<R>(handle: Followable<R>): Promise<RunOutcome<R>> {
   try {
     return { ok: true, result: await handle.result() };
   } catch (error) {

@@ -5,7 +5,7 @@ import type { RunRow } from '../../ledger/types.js';
 import { tableText } from '../../plan/catalog.js';
 import { takenRows, takenText } from '../../postgres/ledger/ddl.js';
 import { readPins } from '../../postgres/ledger/runs.js';
-import { quarantineReasons, summarize } from '../../postgres/ledger/summary.js';
+import { quarantinedBatches, quarantineReasons, summarize } from '../../postgres/ledger/summary.js';
 import type { Session } from '../../postgres/session.js';
 import { findRunByText, type LedgerOptions, readLedger, stateText } from '../ledgers.js';
 import { countsText, verdictText } from '../print/run.js';
@@ -51,6 +51,8 @@ async function run(text: string, options: LedgerOptions & { json?: boolean }): P
     for (const thing of facts.owed) say(`  ${thing}`);
   }
   if (report?.error) say(`${paint.red('✗')} ${paint.bold(report.error.type)}\n  ${report.error.message}`);
+  if (row.state === 'failed' && facts.quarantined.length > 0)
+    say(`When the cause is mended: lethe replay ${row.run} [--job FILE]`);
 }
 
 async function read(session: Session, row: RunRow) {
@@ -59,10 +61,12 @@ async function read(session: Session, row: RunRow) {
   const name = (id: number) => names.get(id) ?? `table ${id}`;
   const summary = await summarize(session, row.run);
   const reasons = await quarantineReasons(session, row.run);
+  const batches = await quarantinedBatches(session, row.run);
   const taken = await takenRows(session, { run: row.run });
   return {
     tables: summary.map(({ table, ...counts }) => ({ name: name(table), ...counts })),
     quarantined: reasons.map(({ table, ...reason }) => ({ table: name(table), ...reason })),
+    batches: batches.map(({ table, ...batch }) => ({ table: name(table), ...batch })),
     owed: taken.map((thing) => `${thing.kind} ${takenText(thing)}`),
   };
 }

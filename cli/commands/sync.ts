@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import type { LoadedJob } from '../../job/load.js';
-import type { Progress } from '../../workflows/messages.js';
 import { reportError } from '../exit.js';
+import { followToEnd } from '../follow.js';
 import { jobArgument, jobText } from '../inputs.js';
-import { progressView } from '../print/progress.js';
 import { countsText, verdictText } from '../print/run.js';
 import { type TemporalSession, uiLink, withTemporal } from '../session.js';
 import { duration, paint, say, sayJson, tell } from '../terminal.js';
@@ -72,9 +71,8 @@ async function detach(session: TemporalSession, loaded: LoadedJob, options: Sync
 }
 
 async function follow(session: TemporalSession, loaded: LoadedJob, options: SyncOptions): Promise<void> {
-  const { cluster, worker } = session;
-  const { followSync, openSync, pollers } = await import('../../workers/runs.js');
-  const began = Date.now();
+  const { cluster } = session;
+  const { openSync } = await import('../../workers/runs.js');
   const open =
     cluster.embedded && !cluster.shared ? await openSync(cluster.client, loaded.job.job) : undefined;
   if (open)
@@ -82,36 +80,9 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
       `An earlier run of ${loaded.job.job} is still open: going on with it, with the job file it was started with.`,
     );
   const handle = open ?? (await start(session, loaded, options));
-  // Before anything is printed: who reads it may press Ctrl-C at once.
-  const interrupt = onInterrupt(cluster.embedded && !cluster.shared, () => handle.cancel());
-  const link = uiLink(cluster, handle.workflowId);
-  tell(`${handle.workflowId}${link ? `\n${link}` : ''}`);
-  if (!worker && (await pollers(cluster.client, cluster.settings.namespace, options.taskQueue)) === 0) {
-    tell(
-      `No worker asks for tasks of queue ${options.taskQueue}: start one with \`lethe worker\`; the run waits for it.`,
-    );
-  }
-  const view = progressView();
-  let last: Progress | undefined;
-  const lost = worker?.ended.then(() => undefined);
-  const following = followSync(handle, {
-    signal: interrupt.signal,
-    onProgress: (progress) => {
-      last = { ...progress, job: loaded.job.job };
-      view.show(last);
-    },
-    onTrouble: (trouble) => view.note(`trying again: ${trouble}`),
-  });
-  const outcome = await Promise.race([following, ...(lost ? [lost] : [])]);
-  view.end();
-  interrupt.done();
-  if (!outcome) {
-    tell(`No longer following. The run goes on: lethe cancel ${last?.run ?? handle.workflowId}`);
-    process.exitCode = 130;
-    return;
-  }
-  const tables = last?.tables.map(({ name, rows, quarantined }) => ({ name, rows, quarantined })) ?? [];
-  const seconds = (Date.now() - began) / 1000;
+  const followed = await followToEnd(session, handle, { job: loaded.job.job, taskQueue: options.taskQueue });
+  if (!followed) return;
+  const { outcome, last, tables, seconds, link } = followed;
   if (!outcome.ok) {
     process.exitCode = reportError(outcome.error, options.json === true);
     if (last && last.phase !== 'planning' && !options.json)
@@ -123,24 +94,4 @@ async function follow(session: TemporalSession, loaded: LoadedJob, options: Sync
   say(countsText(tables));
   say(verdictText(verdict));
   say(`${paint.green('✓')} Run ${run} of ${job} is complete and valid, ${duration(seconds)}.`);
-}
-
-/** Ctrl-C: cancels a run whose server is ours, and stops following any other. A second one ends at once. */
-function onInterrupt(cancels: boolean, cancel: () => Promise<unknown>) {
-  const stop = new AbortController();
-  let asked = false;
-  const handler = () => {
-    if (asked) process.exit(130);
-    asked = true;
-    if (!cancels) return stop.abort();
-    tell('\nCancelling; what was taken away is put back. Ctrl-C again leaves at once.');
-    cancel().catch(() => stop.abort());
-  };
-  process.on('SIGINT', handler).on('SIGTERM', handler);
-  return {
-    signal: stop.signal,
-    done: () => {
-      process.off('SIGINT', handler).off('SIGTERM', handler);
-    },
-  };
 }

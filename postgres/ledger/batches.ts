@@ -66,7 +66,12 @@ export async function readPartition(
 export async function openReplayed(
   session: Session,
   id: BatchId,
-  of: { table: number; replay: number; generation: number; bounds: readonly [partition: string, batch: string] },
+  of: {
+    table: number;
+    replay: number;
+    generation: number;
+    bounds: readonly [partition: string, batch: string];
+  },
 ): Promise<string> {
   const { run, partition, batch } = id;
   await query(

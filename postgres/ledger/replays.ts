@@ -73,7 +73,11 @@ export async function readReplay(
 }
 
 /** The signature of the report that a replay follows; undefined where that was never signed. */
-export async function previousSignature(session: Session, run: string, n: number): Promise<string | undefined> {
+export async function previousSignature(
+  session: Session,
+  run: string,
+  n: number,
+): Promise<string | undefined> {
   const [row] = await query(
     session,
     `SELECT signature FROM lethe.replay WHERE run = $1 AND n <= $2::int AND signature IS NOT NULL ORDER BY n DESC LIMIT 1`,

@@ -57,6 +57,25 @@ export async function quarantineReasons(
   return rows.map((row) => ({ table: Number(row.table_id), count: Number(row.count), reason: row.message! }));
 }
 
+/** Batches with rows in quarantine, as a replay takes them: `partition/batch`. Rows that settle removed are in none. */
+export async function quarantinedBatches(
+  session: Session,
+  run: string,
+): Promise<{ table: number; batch: string; count: number }[]> {
+  const rows = await query(
+    session,
+    `SELECT table_id, partition || '/' || batch AS batch, count(*) AS count FROM lethe.quarantine
+     WHERE run = $1 AND replayed_at IS NULL AND partition IS NOT NULL
+     GROUP BY table_id, partition, batch ORDER BY table_id, partition, batch`,
+    [run],
+  );
+  return rows.map((row) => ({
+    table: Number(row.table_id),
+    batch: row.batch!,
+    count: Number(row.count),
+  }));
+}
+
 /** Last link of the hash chain of each partition; '' for one without a batch. */
 export async function partitionHeads(session: Session, run: string): Promise<Map<number, string>> {
   const rows = await query(

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RunReport } from '../../ledger/report.js';
-import { readSegments } from '../../postgres/ledger/replays.js';
 import { catalogText } from '../engine/saga-fixture.js';
 import { ask, type Ends, failureOf, inside, jobFile, openStage, runOf, type Stage } from './fixture.js';
 import {
@@ -32,11 +31,18 @@ async function broken(people: number, visits: number, key?: string): Promise<End
 const file = (ends: Ends) => jobFile(ends, BROKEN_RULES);
 const catalog = (ends: Ends) => inside(ends.destination, catalogText);
 
-/** The reports of a run, oldest first. */
-async function segments(ends: Ends, run: string): Promise<RunReport[]> {
-  const [row] = await ask(ends.destination, 'SELECT report FROM lethe.run WHERE run = $1', [run]);
-  const before = await inside(ends.destination, (session) => readSegments(session, run));
-  return [...before.map(({ report }) => report as RunReport), JSON.parse(row!.report!) as RunReport];
+/** The reports of a run, oldest first; its ledger, signatures and rules pass the audit. */
+async function audited(ends: Ends, run: string): Promise<RunReport[]> {
+  return inside(ends.destination, async (session) => {
+    const keys = jobKeys(parseJobKey(ends.key));
+    const ledger = await readLedgerOf(session, run);
+    const openBounds = (partition: number, batch: number | undefined, sealed: string) =>
+      openSealed(keys, { run, partition, ...(batch !== undefined && { batch }) }, sealed);
+    const trusted = { key: keys.signing.publicKey, name: 'the job key' };
+    const findings = await auditLedger(ledger, { trusted, openBounds });
+    expect(findings.all).toEqual([]);
+    return ledger.segments.map(({ signed }) => signed!.report);
+  });
 }
 
 it('seven bad rows among 300,000 are named by reason; one replay after the repair completes the run', async () => {
@@ -71,7 +77,7 @@ it('seven bad rows among 300,000 are named by reason; one replay after the repai
   const [state] = await ask(ends.destination, 'SELECT state FROM lethe.run WHERE run = $1', [run]);
   expect(state).toEqual({ state: 'complete' });
 
-  const [first, second] = await segments(ends, run);
+  const [first, second] = await audited(ends, run);
   expect(first).toMatchObject({ state: 'failed', error: { type: 'RowsQuarantined' } });
   expect(second).toMatchObject({ state: 'complete', quarantined: [], replay: { n: 1, copied: 7, gone: 0 } });
   expect(second!.heads).not.toBe(first!.heads);
