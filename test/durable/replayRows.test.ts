@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
+import { auditLedger } from '../../ledger/audit/audit.js';
 import type { RunReport } from '../../ledger/report.js';
+import { readLedgerOf } from '../../postgres/ledger/records.js';
+import { openBounds } from '../../postgres/load/seals.js';
 import { catalogText } from '../engine/saga-fixture.js';
 import { ask, type Ends, failureOf, inside, jobFile, openStage, runOf, type Stage } from './fixture.js';
 import {
@@ -36,11 +40,12 @@ async function audited(ends: Ends, run: string): Promise<RunReport[]> {
   return inside(ends.destination, async (session) => {
     const keys = jobKeys(parseJobKey(ends.key));
     const ledger = await readLedgerOf(session, run);
-    const openBounds = (partition: number, batch: number | undefined, sealed: string) =>
-      openSealed(keys, { run, partition, ...(batch !== undefined && { batch }) }, sealed);
-    const trusted = { key: keys.signing.publicKey, name: 'the job key' };
-    const findings = await auditLedger(ledger, { trusted, openBounds });
-    expect(findings.all).toEqual([]);
+    const trusted = { publicKey: keys.signing.publicKey };
+    const findings = await auditLedger(ledger, {
+      trusted,
+      openBounds: (owner, sealed) => openBounds(keys, { run, ...owner }, sealed),
+    });
+    expect(findings.list()).toEqual([]);
     return ledger.segments.map(({ signed }) => signed!.report);
   });
 }
