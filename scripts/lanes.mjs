@@ -33,7 +33,6 @@ const add = (...terms) => terms.reduce((sum, term) => `i32x4.add(${sum}, ${term}
 
 /** The compression function over STATE and WORDS, four lanes wide, without a loop. */
 function compress() {
-  const K = roundConstants();
   const lines = [];
   for (let i = 0; i < 16; i++) lines.push(`let w${i} = v128.load(WORDS, ${i * 16});`);
   for (let i = 0; i < 8; i++) lines.push(`let s${i} = v128.load(STATE, ${i * 16});`);
@@ -46,7 +45,7 @@ function compress() {
       lines.push(`${w} = ${add(w, w9, sigma(w1, 7, 18, 3, true), sigma(w14, 17, 19, 10, true))};`);
     }
     const choice = `v128.xor(${g}, v128.and(${e}, v128.xor(${f}, ${g})))`;
-    lines.push(`t = ${add(h, add(w, `i32x4.splat(${K[i]})`), choice, sigma(e, 6, 11, 25, false))};`);
+    lines.push(`t = ${add(h, add(w, `v128.load(ROUND, ${i * 16})`), choice, sigma(e, 6, 11, 25, false))};`);
     lines.push(`${d} = i32x4.add(${d}, t);`);
     // Majority is b ^ ((a ^ b) & (b ^ c)), and b ^ c is a ^ b of the round before.
     lines.push(`ab = v128.xor(${a}, ${b});`);
@@ -56,7 +55,10 @@ function compress() {
   for (let i = 0; i < 8; i++) {
     lines.push(`v128.store(STATE, i32x4.add(s${i}, v128.load(STATE, ${i * 16})), ${i * 16});`);
   }
-  return `function compress(): void {\n  ${lines.join('\n  ')}\n}\n`;
+  const constants = `const CONSTANTS: usize = memory.data<u32>([${roundConstants().join(', ')}]);
+const ROUND: usize = memory.data(1024, 16);
+for (let i: usize = 0; i < 64; i++) v128.store(ROUND + (i << 4), v128.load32_splat(CONSTANTS + (i << 2)));`;
+  return `${constants}\nfunction compress(): void {\n  ${lines.join('\n  ')}\n}\n`;
 }
 
 /** The text of lanes.wasm.ts as it must be. */

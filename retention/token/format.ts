@@ -52,14 +52,16 @@ export function parseHeader(text: string): Header | undefined {
 export function hasTokenShape(text: string): boolean {
   const body = text.length - HEADER_LENGTH - 1;
   if (body < MIN_BODY || body > MAX_BODY || text.charCodeAt(text.length - 1) !== 0x2e) return false;
-  const rest = body & 3;
-  if (rest === 0) return true;
-  if (rest === 1) return false;
-  return UNUSED_ZERO[rest]!.includes(text[text.length - 2]!);
+  return MAY_BE_LAST[(body & 3) * 128 + text.charCodeAt(text.length - 2)] === 1;
 }
 
-/** Last characters whose unused bits are zero: four of them in a group of two characters, two in one of three. */
-const UNUSED_ZERO = ['', '', 'AQgw', 'AEIMQUYcgkosw048'];
+/** Which characters may end a body, by its length modulo 4: those whose unused bits are zero. */
+const MAY_BE_LAST = new Uint8Array(4 * 128);
+for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') {
+  MAY_BE_LAST[letter.charCodeAt(0)] = 1;
+}
+for (const letter of 'AQgw') MAY_BE_LAST[2 * 128 + letter.charCodeAt(0)] = 1;
+for (const letter of 'AEIMQUYcgkosw048') MAY_BE_LAST[3 * 128 + letter.charCodeAt(0)] = 1;
 
 /** Reads a token without opening it; undefined where the text is none. */
 export function parseToken(text: string): TokenParts | undefined {

@@ -3,6 +3,7 @@ import { type Day, dateOf, isDay, requireDay } from './day.js';
 import { contextBytes, isWellFormed, MAX_BYTES, requirePolicy } from './format.js';
 import { CHUNK_KEYS, CHUNK_VALUES, INPUT_BYTES, type Kernel, RECORDS_BYTES, recordBytes } from './kernel.js';
 import { kernel as sharedKernel } from './kernels.js';
+import { Parts } from './parts.js';
 import type { Keyring } from './ring.js';
 import { takeSalts } from './salts.js';
 
@@ -242,9 +243,10 @@ class SealChunk {
       else if (!this.deterministic) takeSalts(kernel.salts, count);
       kernel.seal(count, c.length, this.deterministic);
       const { output, outputEnds } = kernel;
+      const parts = new Parts(output, outputEnds[count - 1]!);
       for (let i = 0, start = 0; i < count; i++) {
         const end = outputEnds[i]!;
-        out[this.indices[i]!] = output.toString('latin1', start, end);
+        out[this.indices[i]!] = parts.text(start, end);
         start = end;
       }
     }
