@@ -1,17 +1,19 @@
 import { parseArgs } from 'node:util';
 import { benchEngine } from './engine.js';
+import { benchRetention } from './retention.js';
 import { runRounds } from './rounds.js';
 import { openScene } from './scene.js';
 import { benchSync } from './sync.js';
 
-const HELP = `Usage: npm run bench -- sync|engine [--rows 1000000] [--rounds 5] [--threads 2]
+const HELP = `Usage: npm run bench -- sync|engine|retention [--rows 1000000] [--rounds 5] [--threads 2]
 
-  sync    a whole \`lethe sync\` (plan, load, indexes, validation) on a running worker and Temporal server
-  engine  the loading of rows alone, into a table with its indexes in place
+  sync       a whole \`lethe sync\` (plan, load, indexes, validation) on a running worker and Temporal server
+  engine     the loading of rows alone, into a table with its indexes in place
+  retention  sealing and revealing of values on one core, and its memory; no server
 
-Each beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
+The first two beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
 server that is made for it. Prints the median of the rounds: seconds, rows/s, ratio, peak resident memory.
-Needs psql on PATH.`;
+They need psql on PATH. The last one beside AES-256-GCM and HMAC of node:crypto, one value at a time.`;
 
 const SUBJECTS = { sync: benchSync, engine: benchEngine };
 
@@ -26,6 +28,10 @@ async function main(): Promise<number> {
     },
   });
   const name = positionals[0] ?? '';
+  if (name === 'retention' && !values.help) {
+    benchRetention(Number(values.rows), Number(values.rounds));
+    return 0;
+  }
   if (values.help || !Object.hasOwn(SUBJECTS, name)) {
     console.log(HELP);
     return values.help ? 0 : 2;
