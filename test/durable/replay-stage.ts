@@ -10,6 +10,7 @@ import { type TestDatabase, temporal, uniqueTaskQueue } from '../harness/servers
 export interface ReplayStage {
   readonly client: Client;
   readonly key: string;
+  readonly taskQueue: string;
   start(input: object): Promise<SyncHandle>;
   /** Waits until the run moves rows. */
   loading(handle: SyncHandle): Promise<void>;
@@ -35,6 +36,7 @@ export async function openReplayStage(): Promise<ReplayStage> {
   const running = worker.run();
   return {
     client,
+    taskQueue,
     key: randomBytes(32).toString('base64'),
     start: (input) => startSync(client, 'replay', input, taskQueue),
     async loading(handle) {

@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { SyncHandle } from '../../workers/runs.js';
+import { type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
 import { ask, jobOf, openReplayStage, type ReplayStage } from './replay-stage.js';
@@ -47,6 +47,9 @@ describe('histories of earlier versions', () => {
       'quarantined-holdSnapshot',
       'quarantined-syncJob',
       'quarantined-syncTable',
+      'refused-replay-replayFailedBatches',
+      'replayed-holdSnapshot',
+      'replayed-replayFailedBatches',
       'unknown-job-syncJob',
     ]);
   });
@@ -100,6 +103,23 @@ describe('histories of this version', () => {
     await check(stage.client, handle, 'quarantined');
   });
 
+  it('a replay, and one of a run that is complete by then', async () => {
+    await ask(destination, 'ALTER TABLE visit ADD CONSTRAINT fewer CHECK (id <> 88)');
+    const handle = await start({});
+    await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'RowsQuarantined' } });
+    await ask(destination, 'ALTER TABLE visit DROP CONSTRAINT fewer');
+    const run = (await handle.describe()).typedSearchAttributes.get(RUN_ATTRIBUTE)!;
+    const input = { run, file: jobOf(stage, source, destination) };
+    const replayed = await startReplay(stage.client, { job: 'replay', run }, input, stage.taskQueue);
+    await replayed.result();
+    await check(stage.client, replayed, 'replayed');
+    const refused = await startReplay(stage.client, { job: 'replay', run }, input, stage.taskQueue);
+    await expect(refused.result()).rejects.toMatchObject({ cause: { type: 'NothingToReplay' } });
+    // The same workflow id: only its last execution is meant.
+    const history = await refused.fetchHistory();
+    await replayAndRecord(history, refused.workflowId, 'refused-replay-replayFailedBatches.1');
+  });
+
   it('a run of no known job', async () => {
     const handle = await stage.start({ job: 'nobody' });
     await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'UnknownJob' } });
@@ -107,22 +127,32 @@ describe('histories of this version', () => {
   });
 });
 
+type Handle = SyncHandle | ReplayHandle;
+
 /** Replays all workflows of a run, each leg of those that continued as new; returns their types. */
-async function check(client: Client, handle: SyncHandle, scenario: string): Promise<string[]> {
-  const types: string[] = [];
+async function check(client: Client, handle: Handle, scenario: string): Promise<string[]> {
   const query = `WorkflowId = '${handle.workflowId}' OR WorkflowId STARTS_WITH '${await idPrefix(handle)}'`;
   // Visibility lags behind: the snapshot's workflow is the last to close.
   await vi.waitUntil(async () => !(await anyRunning(client, query)), { timeout: 60_000, interval: 200 });
+  return replayEach(client, query, scenario);
+}
+
+async function replayEach(client: Client, query: string, scenario: string): Promise<string[]> {
+  const types: string[] = [];
   const counts = new Map<string, number>();
   for await (const { workflowId, runId, type } of client.workflow.list({ query })) {
     const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    await replay(history, workflowId);
     types.push(type);
     const n = (counts.get(type) ?? 0) + 1;
     counts.set(type, n);
-    if (process.env.LETHE_RECORD && n <= 3) record(`${scenario}-${type}.${n}`, workflowId, history);
+    await replayAndRecord(history, workflowId, n <= 3 ? `${scenario}-${type}.${n}` : undefined);
   }
   return types;
+}
+
+async function replayAndRecord(history: History, workflowId: string, name?: string): Promise<void> {
+  await replay(history, workflowId);
+  if (process.env.LETHE_RECORD && name) record(name, workflowId, history);
 }
 
 async function anyRunning(client: Client, query: string): Promise<boolean> {
@@ -135,7 +165,8 @@ async function anyRunning(client: Client, query: string): Promise<boolean> {
 }
 
 /** Children are named after Lethe's run id, which the root has as a search attribute. */
-async function idPrefix(handle: SyncHandle): Promise<string> {
+async function idPrefix(handle: Handle): Promise<string> {
+  if (handle.workflowId.startsWith('replay:')) return `${handle.workflowId}/`;
   const run = (await handle.describe()).typedSearchAttributes.get(RUN_ATTRIBUTE);
   return run ? `sync:replay:${run}/` : `${handle.workflowId}/`;
 }

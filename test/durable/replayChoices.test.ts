@@ -1,0 +1,144 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { ask, type Ends, failureOf, jobFile, openStage, runOf, type Stage } from './fixture.js';
+import {
+  BROKEN_RULES,
+  contents,
+  MEND_DESTINATION,
+  MEND_SOURCE,
+  openBroken,
+  replay,
+  replayFailure,
+} from './replay-fixture.js';
+
+let stage: Stage;
+let ends: Ends;
+beforeAll(async () => {
+  stage = await openStage();
+});
+afterAll(async () => {
+  await stage?.stop();
+});
+beforeEach(async () => {
+  ends = await openBroken(900, 1_200);
+});
+afterEach(async () => {
+  await ends?.drop();
+});
+
+/** Runs the job, which fails because of its seven rows. */
+async function failing(rules = BROKEN_RULES): Promise<string> {
+  const handle = await stage.start('crm', { file: jobFile(ends, rules) });
+  expect(await failureOf(handle)).toMatchObject({ type: 'RowsQuarantined' });
+  return runOf(handle);
+}
+
+const file = (rules = BROKEN_RULES) => ({ file: jobFile(ends, rules) });
+
+async function left(): Promise<string[]> {
+  const rows = await ask(
+    ends.destination,
+    `SELECT code, coalesce(constraint_name, column_name) AS about FROM lethe.quarantine
+      WHERE replayed_at IS NULL ORDER BY 1, 2`,
+  );
+  return rows.map(({ code, about }) => `${code} ${about}`);
+}
+
+async function outcomes(): Promise<string[]> {
+  const rows = await ask(ends.destination, 'SELECT outcome FROM lethe.quarantine ORDER BY outcome');
+  return rows.map(({ outcome }) => String(outcome));
+}
+
+it('what is not mended stays in quarantine, and the run stays failed until nothing is left', async () => {
+  const run = await failing();
+  const before = await contents(ends);
+  const first = await replayFailure(await replay(stage, run, file()));
+  expect(first.type).toBe('RowsQuarantined');
+  expect(first.message).toContain('public.person: 1 × Refused by the destination: SQLSTATE 23514');
+  expect(await left()).toHaveLength(7);
+  expect(await contents(ends)).toEqual(before);
+
+  await ask(ends.source, MEND_SOURCE);
+  const second = await replayFailure(await replay(stage, run, file()));
+  expect(second.type).toBe('RowsQuarantined');
+  expect(await left()).toEqual(['23514 mortal']);
+
+  await ask(ends.destination, MEND_DESTINATION);
+  const third = await (await replay(stage, run, file())).result();
+  expect(third.replayed).toEqual({ copied: 1, gone: 0 });
+  expect(await outcomes()).toEqual(Array(7).fill('copied'));
+  const counts = 'SELECT (SELECT count(*) FROM person) AS person, (SELECT count(*) FROM visit) AS visit';
+  const qualified = counts.replaceAll('FROM ', 'FROM public.').replaceAll('public.(', '(');
+  expect(await ask(ends.destination, qualified)).toEqual([{ person: '900', visit: '1200' }]);
+});
+
+it('only rows of the tables and batches that were chosen, and such as wait for a parent', async () => {
+  const run = await failing();
+  await ask(ends.source, MEND_SOURCE);
+  await ask(ends.destination, MEND_DESTINATION);
+  const visit = await replayFailure(await replay(stage, run, { ...file(), tables: ['public.visit'] }));
+  expect(visit.type).toBe('RowsQuarantined');
+  expect(await left()).toHaveLength(7);
+  const unknown = await replayFailure(await replay(stage, run, { ...file(), tables: ['public.vist'] }));
+  expect(unknown).toMatchObject({ type: 'JobInvalid' });
+  expect(unknown.message).toContain('did you mean "public.visit"?');
+  const nowhere = await replayFailure(await replay(stage, run, { ...file(), batches: ['99/0'] }));
+  expect(nowhere).toMatchObject({ type: 'JobInvalid' });
+  const [batch] = await ask(
+    ends.destination,
+    `SELECT partition || '/' || batch AS id FROM lethe.quarantine WHERE partition IS NOT NULL LIMIT 1`,
+  );
+  const { replayed } = await (await replay(stage, run, { ...file(), batches: [batch!.id!] })).result();
+  expect(replayed).toEqual({ copied: 7, gone: 0 });
+});
+
+it('rows that the source has no more are closed as gone', async () => {
+  const run = await failing();
+  await ask(ends.source, MEND_SOURCE);
+  await ask(ends.destination, MEND_DESTINATION);
+  await ask(ends.source, 'DELETE FROM public.visit WHERE person_id = 200; ');
+  await ask(ends.source, 'DELETE FROM public.person WHERE id IN (200, 300)');
+  const { replayed, verdict } = await (await replay(stage, run, file())).result();
+  expect(replayed).toEqual({ copied: 4, gone: 3 });
+  expect(verdict.ok).toBe(true);
+  expect(await outcomes()).toEqual([...Array(4).fill('copied'), ...Array(3).fill('gone')]);
+});
+
+it('a corrected job replays the rows by its own rules', async () => {
+  const run = await failing();
+  await ask(ends.destination, MEND_DESTINATION);
+  await ask(ends.source, `UPDATE public.person SET badge = 'badge 200' WHERE id = 200`);
+  const corrected = BROKEN_RULES.replace('[person_badge]', '[person_badge, short]')
+    .replace('account: iban', 'account: { iban: { onInvalid: scramble } }')
+    .replace('nick: keep', 'nick: { constant: nobody }')
+    .replace('born: { dateShift: 90 }', "born: 'null'")
+    .replace('rest: block', 'rest: scramble');
+  const { replayed } = await (await replay(stage, run, file(corrected))).result();
+  expect(replayed).toEqual({ copied: 7, gone: 0 });
+  const rows = await ask(
+    ends.destination,
+    `SELECT count(*) FILTER (WHERE nick = 'nobody') AS nobody, count(*) FILTER (WHERE born IS NULL) AS unborn,
+            count(*) AS people FROM public.person`,
+  );
+  // Six people were replayed, all by the corrected rules; the others keep what they had.
+  expect(rows).toEqual([{ nobody: '6', unborn: '6', people: '900' }]);
+});
+
+it('a corrected job may not change what other rows depend on', async () => {
+  const run = await failing();
+  const cases: [string, string, RegExp][] = [
+    ['id: permute', 'id: keep', /public\.person\.id .*public\.visit\.person_id must give the same values/],
+    ['badge: keep', 'badge: scramble', /public\.person\.badge .*unique index person_badge/],
+    [
+      'public.visit: {',
+      'public.visit: { where: "id > 0",',
+      /public\.visit: other rows of it would be copied/,
+    ],
+  ];
+  for (const [from, to, says] of cases) {
+    const refused = await replayFailure(await replay(stage, run, file(BROKEN_RULES.replace(from, to))));
+    expect(refused).toMatchObject({ type: 'PlanRefused' });
+    expect(refused.message).toMatch(says);
+  }
+  const [row] = await ask(ends.destination, 'SELECT state FROM lethe.run');
+  expect(row).toEqual({ state: 'failed' });
+});
