@@ -1,4 +1,6 @@
 import type { PartitionTask } from '../postgres/load/task.js';
+import type { Inspection } from '../quality/inspection.js';
+import type { InspectTask } from '../quality/task.js';
 import type { ChildStatus, PartitionResult } from './types.js';
 
 /** How a workflow stands, seen from an activity. `unknown`: its cluster cannot be asked. */
@@ -15,4 +17,6 @@ export interface Dependencies {
   resolve(reference: string): Promise<string>;
   /** Runs partitions in a thread of the pool; `progress` is called after chunks and batches. */
   load(task: PartitionTask, progress: () => void, signal: AbortSignal): Promise<PartitionResult>;
+  /** Looks at the rows of a finished run in a thread of the pool. */
+  inspect(task: InspectTask, signal: AbortSignal): Promise<Inspection>;
 }

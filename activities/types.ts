@@ -1,3 +1,4 @@
+import type { CheckResult } from '../ledger/checks.js';
 import type { RunRef } from '../ledger/types.js';
 
 /*
@@ -109,7 +110,8 @@ export interface RunVerdict {
   ok: boolean;
   rows: number;
   quarantined: { table: string; count: number; reason: string }[];
-  checks: { name: string; ok: boolean; message: string }[];
+  /** Without their details, which the ledger has. */
+  checks: CheckResult[];
 }
 
 /** How a run ended. */

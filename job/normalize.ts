@@ -1,3 +1,4 @@
+import { readChecks } from './checkSettings.js';
 import { durationSeconds } from './duration.js';
 import { isRecord, type Reading, readRules, readSpec } from './rules.js';
 import { type JobFile, tableNameMistake } from './schema.js';
@@ -57,7 +58,7 @@ export function normalize(raw: Record<string, unknown>, reading: Reading): Job {
     evidence: file.evidence ?? 'batch',
     batchRows: file.batchRows ?? 50_000,
     concurrency: file.concurrency ?? 4,
-    validate: { sampleRows: isRecord(raw.validate) ? Number(raw.validate.sampleRows ?? 1000) : 1000 },
+    checks: readChecks(raw.checks, reading),
   };
 }
 

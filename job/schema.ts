@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checksSchema } from './checkSettings.js';
 import { cronMistake } from './cron.js';
 import { durationSeconds } from './duration.js';
 import { globMistake } from './globs.js';
@@ -279,15 +280,8 @@ export const jobSchema = closed({
     .max(64)
     .describe('Partitions in flight at once, over all tables. Default 4.')
     .optional(),
-  validate: closed({
-    sampleRows: z
-      .int()
-      .min(0)
-      .max(1_000_000)
-      .describe('Rows a table read again to look for leaks. Default 1000.')
-      .optional(),
-  })
-    .describe('How much of the result is looked at again.')
+  checks: checksSchema
+    .describe('What a finished run is checked for, and what a failed check means.')
     .optional(),
   environments: z
     .record(z.string().min(1), environment)

@@ -37,7 +37,51 @@ export interface Job {
   readonly batchRows: number;
   /** Partitions in flight at once, over all tables. Default 4. */
   readonly concurrency: number;
-  readonly validate: { readonly sampleRows: number };
+  readonly checks: CheckSettings;
+}
+
+/** What a failed check means: the run fails, or it is only said. */
+export type Severity = 'fail' | 'warn';
+
+/** Rows of a sample; `all`: every row. */
+export type SampleRows = number | 'all';
+
+/** What a finished run is checked for. Plain JSON: a run pins it with its plan. */
+export interface CheckSettings {
+  readonly rowCounts: { readonly severity: Severity };
+  /** Besides the catalog, the parents of `rows` rows of each table are looked up. */
+  readonly constraints: { readonly severity: Severity; readonly rows: SampleRows };
+  readonly recompute: { readonly severity: Severity | 'off'; readonly rows: SampleRows };
+  readonly leaks: {
+    readonly severity: Severity | 'off';
+    /** Over all tables. Default 100,000, or 5 % of all rows if that is more. */
+    readonly rows?: SampleRows;
+    /** A value identifies when some column of the source has it in at most so many rows. */
+    readonly rare: number;
+    /** Shortest identifying value, in letters and digits. */
+    readonly minLength: number;
+  };
+  /** `share` (0..1) of a kept column may look like personal data. */
+  readonly residual: { readonly severity: Severity | 'off'; readonly share: number };
+  readonly drift: {
+    readonly severity: Severity | 'off';
+    /** Of each table, on each side. */
+    readonly rows: SampleRows;
+    /** Largest distance of a column, 0..1. */
+    readonly distance: number;
+  };
+  readonly kAnonymity: readonly GroupCheck[];
+}
+
+/** Every row must be like at least `k - 1` others in `columns`. */
+export interface GroupCheck {
+  /** `schema.table` of the source. */
+  readonly table: string;
+  /** Of the source. */
+  readonly columns: readonly string[];
+  readonly k: number;
+  readonly severity: Severity;
+  readonly position: Position;
 }
 
 export interface SourceSettings {

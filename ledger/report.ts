@@ -1,6 +1,7 @@
 import type { Signer } from '../crypto/sign.js';
 import { canonicalJson } from '../plan/json.js';
 import { headsDigest } from './chain.js';
+import type { CheckResult } from './checks.js';
 import {
   headMarks,
   type PartitionHead,
@@ -37,7 +38,7 @@ export interface RunReport {
     readonly count: number;
     readonly reason: string;
   }[];
-  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly message: string }[];
+  readonly checks: readonly CheckResult[];
   /** Type and message of what ended it, unless it is complete. */
   readonly error?: { readonly type: string; readonly message: string };
   /** Of a replay: its number, the rows that left the quarantine, and the SHA-256, hex, of the signature before it. */

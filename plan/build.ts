@@ -95,7 +95,7 @@ export function buildPlan(input: PlanInput): Plan {
       onFailure: job.onFailure,
       evidence: job.evidence,
       whenBusy: job.whenBusy,
-      sampleRows: job.validate.sampleRows,
+      checks: job.checks,
     },
   };
 }

@@ -40,8 +40,8 @@ export interface ExecutionPlan {
   readonly onFailure: Job['onFailure'];
   readonly evidence: Job['evidence'];
   readonly whenBusy: Job['whenBusy'];
-  /** Rows that validation re-reads per table. */
-  readonly sampleRows: number;
+  /** What the run is checked for at its end; absent in runs of before there was a choice. */
+  readonly checks?: Job['checks'];
 }
 
 export interface Finding {

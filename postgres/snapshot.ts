@@ -9,11 +9,20 @@ import { query, type Session } from './session.js';
 const NO_SNAPSHOT = new Set(['42704', '22023', '55000', '0A000']);
 
 /**
- * Begins a read-only transaction under the first of the exported snapshots that still exists; all show the same.
+ * Begins a read-only transaction under the first of the exported snapshots that still exists; all show the same. Under
+ * a state of its own with `now`.
  *
  * @throws LetheError `SnapshotLost` when none does.
  */
-export async function beginUnderSnapshot(session: Session, snapshots: readonly string[]): Promise<void> {
+export async function beginUnderSnapshot(
+  session: Session,
+  snapshots: readonly string[] | 'now',
+): Promise<void> {
+  if (snapshots === 'now') {
+    await query(session, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await query(session, 'SET LOCAL max_parallel_workers_per_gather = 0');
+    return;
+  }
   for (const snapshot of snapshots) {
     await query(session, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     try {

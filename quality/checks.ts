@@ -1,10 +1,24 @@
-/** Outcome of one check of a finished run. Names and counts; no value of any row. */
-export interface Check {
-  /** Stable, kebab-case. */
-  readonly name: 'rows' | 'complete' | 'constraints' | 'leaks' | 'owner';
-  readonly ok: boolean;
-  /** What was found; when not ok, also what to do. */
-  readonly message: string;
-  /** `schema.table` of the destination, when it is about one. */
-  readonly table?: string;
+import type { CheckResult } from '../ledger/checks.js';
+
+/** The checks there are. */
+export type CheckName =
+  | 'owner'
+  | 'complete'
+  | 'rows'
+  | 'constraints'
+  | 'recompute'
+  | 'leaks'
+  | 'leak-scan'
+  | 'residual'
+  | 'drift'
+  | 'k-anonymity';
+
+/** Outcome of one check of a finished run. A check that holds everywhere is one; each failure is one more. */
+export interface Check extends CheckResult {
+  readonly name: CheckName;
+}
+
+/** The failures, or that there are none. */
+export function orAll(failures: readonly Check[], passed: Check): Check[] {
+  return failures.length > 0 ? [...failures] : [passed];
 }

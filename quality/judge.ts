@@ -1,7 +1,7 @@
 import { tableText } from '../plan/catalog.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import type { RunFacts, TableFacts } from '../postgres/validate.js';
-import type { Check } from './checks.js';
+import { type Check, orAll } from './checks.js';
 import { judgeLeaks } from './leaks.js';
 
 /** The checks of a finished run, from its facts. A check that holds everywhere is one entry, each failure one more. */
@@ -31,11 +31,6 @@ export function judgeRun(plan: Pick<Plan, 'mode' | 'tables'>, facts: RunFacts): 
     ...checkConstraints(facts),
     ...checkLeaks(tables),
   ];
-}
-
-/** The failures, or that there are none. */
-function orAll(failures: readonly Check[], passed: Check): Check[] {
-  return failures.length > 0 ? [...failures] : [passed];
 }
 
 function checkOwner({ owned }: TableFacts, table: string): Check[] {

@@ -4,7 +4,9 @@ import { CancelledFailure } from '@temporalio/common';
 import { Piscina } from 'piscina';
 import { LetheError } from '../errors/errors.js';
 import type { LoadProgress, LoadResult, PartitionTask } from '../postgres/load/task.js';
-import type { ThreadInput, ThreadOutput } from './thread.js';
+import type { Inspection } from '../quality/inspection.js';
+import type { InspectTask } from '../quality/task.js';
+import type { ThreadInput, ThreadOutput, ThreadWork, WorkKind } from './thread.js';
 
 export interface PoolOptions {
   /** Tasks at once, each in a thread of its own. */
@@ -21,6 +23,8 @@ export interface Pool {
     progress: (progress: LoadProgress) => void,
     signal: AbortSignal,
   ): Promise<LoadResult>;
+  /** Looks at the rows of a finished run in a thread; ends as `load` does. */
+  inspect(task: InspectTask, signal: AbortSignal): Promise<Inspection>;
   /** Ends the threads; tasks under way are cut off. */
   close(): Promise<void>;
 }
@@ -45,17 +49,19 @@ export function createPool({ threads }: PoolOptions): Pool {
     resourceLimits: { maxOldGenerationSizeMb: OLD_SPACE_MB, maxYoungGenerationSizeMb: YOUNG_SPACE_MB },
   });
   return {
-    load: (task, progress, signal) => runTask(piscina, task, progress, signal),
+    load: (task, progress, signal) => runTask(piscina, 'load', task, progress, signal),
+    inspect: (task, signal) => runTask(piscina, 'inspect', task, () => undefined, signal),
     close: () => piscina.destroy(),
   };
 }
 
-async function runTask(
+async function runTask<K extends WorkKind>(
   piscina: Piscina<ThreadInput, ThreadOutput>,
-  task: PartitionTask,
-  progress: (progress: LoadProgress) => void,
+  kind: K,
+  task: ThreadWork[K]['task'],
+  progress: (progress: ThreadWork[K]['progress']) => void,
   signal: AbortSignal,
-): Promise<LoadResult> {
+): Promise<ThreadWork[K]['result']> {
   if (signal.aborted) throw cancelled(signal);
   const { port1, port2 } = new MessageChannel();
   const terminate = new AbortController();
@@ -67,10 +73,10 @@ async function runTask(
   signal.addEventListener('abort', stop, { once: true });
   port1.on('message', progress);
   try {
-    const output = await piscina.run(
-      { task, port: port2 },
+    const output = (await piscina.run(
+      { kind, task, port: port2 },
       { transferList: [port2], signal: terminate.signal },
-    );
+    )) as ThreadOutput<K>;
     if ('result' in output) return output.result;
     if (signal.aborted) throw cancelled(signal);
     const { type, message, details } = output.failure;
@@ -81,7 +87,9 @@ async function runTask(
     const code = (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.name : 'unknown');
     throw new LetheError(
       'Internal',
-      `The thread that loaded rows ended (${code}). The partition goes on at its last committed batch.`,
+      kind === 'load'
+        ? `The thread that loaded rows ended (${code}). The partition goes on at its last committed batch.`
+        : `The thread that checked rows ended (${code}). It begins again.`,
       { code },
     );
   } finally {
@@ -93,7 +101,7 @@ async function runTask(
 
 function cancelled({ reason }: AbortSignal): Error {
   if (reason instanceof CancelledFailure) return reason;
-  return new LetheError('RunEnded', 'Loading was cancelled; what was not committed was rolled back.');
+  return new LetheError('RunEnded', 'It was cancelled; what was not committed was rolled back.');
 }
 
 /** `dist/`: threads run built files, also when this one is a source file in a test. */

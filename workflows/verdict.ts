@@ -1,9 +1,10 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { RunVerdict } from '../activities/types.js';
+import { fails } from '../ledger/checks.js';
 
 /** @throws ApplicationFailure `ValidationFailed` or `RowsQuarantined` unless every row arrived and every check passed. */
 export function refuseVerdict(verdict: RunVerdict, run: string): void {
-  const failed = verdict.checks.filter((check) => !check.ok);
+  const failed = verdict.checks.filter(fails);
   if (failed.length > 0) {
     throw ApplicationFailure.nonRetryable(
       `Validation failed: ${failed.map((check) => check.message).join('; ')}.`,

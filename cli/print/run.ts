@@ -1,11 +1,10 @@
 import type { RunVerdict } from '../../activities/types.js';
+import { type CheckResult, warns } from '../../ledger/checks.js';
 import { count, counted, paint, table } from '../terminal.js';
 
 /** Checks and quarantine of a run that has ended. */
 export function verdictText(verdict: RunVerdict): string {
-  const lines = verdict.checks.map(
-    ({ ok, message }) => `  ${ok ? paint.green('✓') : paint.red('✗')} ${message}`,
-  );
+  const lines = verdict.checks.map((check) => `  ${checkMark(check)} ${check.message}`);
   if (verdict.quarantined.length > 0) {
     lines.push(
       table(
@@ -15,6 +14,12 @@ export function verdictText(verdict: RunVerdict): string {
     );
   }
   return lines.join('\n');
+}
+
+/** ✓, ! or ✗. */
+export function checkMark(check: Pick<CheckResult, 'ok' | 'severity'>): string {
+  if (check.ok) return paint.green('✓');
+  return warns(check) ? paint.yellow('!') : paint.red('✗');
 }
 
 export interface TableCount {

@@ -92,7 +92,7 @@ async function cutPoints(task: CutTask, unit: ReadUnit, source: Session): Promis
 }
 
 /** Statistics may be old or missing: pages are measured, and rows estimated from the density of the sample. */
-async function measure(unit: ReadUnit, source: Session): Promise<{ rows: number; pages: number }> {
+export async function measure(unit: ReadUnit, source: Session): Promise<{ rows: number; pages: number }> {
   const [row] = await query(source, 'SELECT pg_relation_size($1::oid::regclass) AS bytes', [unit.oid]);
   const pages = Math.ceil(Number(row?.bytes ?? 0) / PAGE_BYTES);
   const density = unit.pages > 0 ? unit.rows / unit.pages : 0;

@@ -50,12 +50,13 @@ export class Source {
 
   private constructor(
     private readonly options: SessionOptions,
-    private readonly snapshots: readonly string[],
+    private readonly snapshots: readonly string[] | 'now',
     private current: Session,
     private readonly temporary: boolean,
   ) {}
 
-  static async open(options: SessionOptions, snapshots: readonly string[]): Promise<Source> {
+  /** @param snapshots Exported ids, of which any will do; `now`: a state of its own. */
+  static async open(options: SessionOptions, snapshots: readonly string[] | 'now'): Promise<Source> {
     const session = await openSource(options);
     try {
       const temporary = !session.inRecovery && (await makeBoundsTable(session));

@@ -15,6 +15,10 @@ export interface SceneOptions {
   readonly version?: PostgresVersion;
   /** A source that is there already. */
   readonly source?: TestDatabase;
+  /** A destination that is there already. */
+  readonly destinationDb?: TestDatabase;
+  /** Default: 32 random bytes. */
+  readonly jobKey?: Uint8Array;
   /** Statements for the source, and before them for both. */
   readonly schema: readonly string[];
   readonly rows?: readonly string[];
@@ -49,7 +53,7 @@ export class Scene {
   static async make(options: SceneOptions): Promise<Scene> {
     const [sourceDb, destinationDb] = [
       options.source ?? (await createDatabase(options.version)),
-      await createDatabase(options.version),
+      options.destinationDb ?? (await createDatabase(options.version)),
     ];
     const source = await openSession({
       url: sourceDb.url,
@@ -78,7 +82,7 @@ export class Scene {
       destination,
       plan,
       randomUUID(),
-      randomBytes(32),
+      options.jobKey ?? randomBytes(32),
     );
     await statements(destination, options.later ?? []);
     await scene.insertRun(scene.run);
@@ -110,6 +114,11 @@ export class Scene {
     return withTransaction(this.destination, () =>
       takeEpochs(this.destination, run, ids, { patienceMs: 500 }),
     );
+  }
+
+  /** What `SET TRANSACTION SNAPSHOT` takes. */
+  get snapshotId(): string {
+    return this.snapshot;
   }
 
   async newSnapshot(): Promise<void> {
