@@ -1,7 +1,7 @@
-import { matcher, type PathState, parsePath } from '../../json/path.js';
-import { scanLeaves, unquote } from '../../json/text.js';
 import type { ColumnType, TransformerSpec } from '../../anonymize/transformer.js';
 import { valueList } from '../../anonymize/value-lists.js';
+import { matcher, type PathState, parsePath } from '../../json/path.js';
+import { scanLeaves, unquote } from '../../json/text.js';
 import type { ColumnPlan, Plan, TablePlan } from '../../plan/plan.js';
 import { DIGIT, LETTER, type Words } from './words.js';
 
