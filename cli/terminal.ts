@@ -1,5 +1,7 @@
 import Table from 'cli-table3';
 
+export { bytes, count, counted, duration } from '../report/format.js';
+
 /** Text in colour, where the terminal takes it and `NO_COLOR` is not set. */
 export const paint = {
   bold: (text: string) => code(1, 22, text),
@@ -84,35 +86,4 @@ const BORDERS = [
 export function visible(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes begin with one
   return Math.max(...text.split('\n').map((line) => line.replace(/\u001b\[\d+m/g, '').length));
-}
-
-/** `1,234,567` */
-export function count(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
-}
-
-/** `3 tables`, `1 table` */
-export function counted(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
-}
-
-/** `12.3 MB` */
-export function bytes(value: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let size = Math.max(0, value);
-  let unit = 0;
-  while (size >= 1000 && unit < units.length - 1) {
-    size /= 1024;
-    unit++;
-  }
-  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[unit]}`;
-}
-
-/** `4 s`, `3 min 20 s`, `2 h 5 min` */
-export function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${seconds < 10 ? seconds.toFixed(1) : whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  const minutes = Math.floor((whole % 3600) / 60);
-  return `${Math.floor(whole / 3600)} h${minutes === 0 ? '' : ` ${minutes} min`}`;
 }

@@ -20,7 +20,7 @@ export interface BatchFacts {
   readonly outputDigest: string;
   /** SHA-256, hex, of `lethe.batch.evidence`, or ''. */
   readonly evidenceDigest: string;
-  /** When its transaction began to commit it: `lethe.batch.committed_at` as a session of ours prints it. */
+  /** When its rows were written, just before its commit: `lethe.batch.committed_at` as a session of ours prints it. */
   readonly committedAt: string;
 }
 

@@ -58,7 +58,10 @@ export interface BatchRecord {
   readonly chain: string | null;
   readonly facts: BatchFacts;
   readonly attempt: number;
+  /** As `facts.committedAt`. */
   readonly claimedAt: string;
+  /** SQLSTATE or error type of its last failure. */
+  readonly error: string | null;
 }
 
 /** A row of `lethe.quarantine`. */

@@ -1,7 +1,7 @@
 import { LetheError } from '../../errors/errors.js';
 import type { BatchFacts } from '../../ledger/chain.js';
 import type { BatchState } from '../../ledger/types.js';
-import { query, type Session, type TextRow } from '../session.js';
+import { execute, query, type Session, type TextRow } from '../session.js';
 import { type BatchId, type TwinGuard, withoutTwin } from './twins.js';
 
 /*
@@ -173,25 +173,30 @@ export async function claimBatch(
 /** What a batch has to say when it commits. */
 export type BatchOutcome = Omit<
   BatchFacts,
-  'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest' | 'committedAt'
+  'run' | 'partition' | 'batch' | 'table' | 'bounds' | 'evidenceDigest'
 > & {
   readonly chain: string;
   readonly evidence: Buffer | null;
 };
 
 /**
- * First of a batch's transaction, before its rows: the time that the batch will bear, or undefined when a twin has
- * committed it, in which case the transaction must be rolled back and the batch skipped. Waits for a twin that is in
- * the middle of it.
+ * First of a batch's transaction, before its rows: false when a twin has committed it, in which case the transaction
+ * must be rolled back and the batch skipped. Waits for a twin that is in the middle of it.
  */
-export async function guardBatch(session: Session, id: BatchId): Promise<string | undefined> {
-  const [row] = await query(
+export async function guardBatch(session: Session, id: BatchId): Promise<boolean> {
+  const changed = await execute(
     session,
     `UPDATE lethe.batch SET state = 'committed', committed_at = clock_timestamp(), error = NULL, backend = $4
-     WHERE run = $1 AND partition = $2::int AND batch = $3::int AND state <> 'committed' RETURNING committed_at`,
+     WHERE run = $1 AND partition = $2::int AND batch = $3::int AND state <> 'committed'`,
     [id.run, id.partition, id.batch, session.applicationName],
   );
-  return row?.committed_at ?? undefined;
+  return changed === 1;
+}
+
+/** The time that a batch is going to bear, by the destination's clock, as a session of ours prints it. */
+export async function batchTime(session: Session): Promise<string> {
+  const [row] = await query(session, 'SELECT clock_timestamp() AS now');
+  return row!.now!;
 }
 
 /** Last of a batch's transaction: what it did. */
@@ -199,7 +204,8 @@ export async function recordOutcome(session: Session, id: BatchId, outcome: Batc
   await query(
     session,
     `UPDATE lethe.batch SET rows = $4::bigint, quarantined = $5::bigint, bytes = $6::bigint, rules = $7::jsonb, leaks = $8::jsonb,
-       source_digest = $9, output_digest = $10, evidence = $11, chain = $12, generation = $13::int
+       source_digest = $9, output_digest = $10, evidence = $11, chain = $12, generation = $13::int,
+       committed_at = $14::timestamptz
      WHERE run = $1 AND partition = $2::int AND batch = $3::int`,
     [
       id.run,
@@ -215,6 +221,7 @@ export async function recordOutcome(session: Session, id: BatchId, outcome: Batc
       outcome.evidence,
       outcome.chain,
       outcome.generation,
+      outcome.committedAt,
     ],
   );
 }

@@ -138,7 +138,7 @@ export async function* readBatchRecords(session: Session, run: string): AsyncGen
     const rows = await query(
       session,
       `SELECT partition, batch, table_id, state, bounds, generation, attempt, rows, quarantined, bytes, rules, leaks,
-              source_digest, output_digest, encode(sha256(evidence), 'hex') AS evidence_digest, chain, claimed_at, committed_at
+              source_digest, output_digest, encode(sha256(evidence), 'hex') AS evidence_digest, chain, error, claimed_at, committed_at
        FROM lethe.batch WHERE run = $1 AND (partition, batch) > ($2::int, $3::int)
        ORDER BY partition, batch LIMIT ${PAGE}`,
       [run, after.partition, after.batch],
@@ -196,6 +196,7 @@ function toBatch(run: string, row: TextRow): BatchRecord {
     chain: row.chain ?? null,
     attempt: Number(row.attempt),
     claimedAt: row.claimed_at!,
+    error: row.error ?? null,
     facts: {
       run,
       ...id,

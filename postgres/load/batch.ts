@@ -6,6 +6,7 @@ import { tableText } from '../../plan/catalog.js';
 import { rowErrorClass, sanitize } from '../errors.js';
 import { fence, isLockTimeout } from '../fence.js';
 import {
+  batchTime,
   failBatch,
   finishPartition,
   guardBatch,
@@ -88,14 +89,13 @@ async function batchTransaction(
   await query(destination, 'BEGIN');
   try {
     await fence(destination, table.epoch);
-    const committedAt = await becomeCommitted(context, work.id);
-    if (committedAt === undefined) {
+    if (!(await becomeCommitted(context, work.id))) {
       await query(destination, 'ROLLBACK');
       return undefined;
     }
     const loaded = await load();
     await context.source.refuseChanged(table.plan);
-    const chain = await recordLoaded(context, work, loaded, committedAt);
+    const chain = await recordLoaded(context, work, loaded);
     await query(destination, 'COMMIT');
     written.rows += loaded.rows;
     written.bytes += loaded.bytes;
@@ -107,7 +107,7 @@ async function batchTransaction(
 }
 
 /** Before any row: a twin waits here, and who comes second learns that it is done. */
-async function becomeCommitted(context: TableContext, id: BatchId): Promise<string | undefined> {
+async function becomeCommitted(context: TableContext, id: BatchId): Promise<boolean> {
   const { destination, guard, written, report } = context;
   const tell = () => report({ partition: id.partition, batch: id.batch, ...written });
   await query(destination, `SET LOCAL lock_timeout = ${Math.ceil(guard.staleAfterMs)}`);
@@ -116,23 +116,18 @@ async function becomeCommitted(context: TableContext, id: BatchId): Promise<stri
   return first;
 }
 
-async function recordLoaded(
-  context: TableContext,
-  work: BatchWork,
-  loaded: Loaded,
-  committedAt: string,
-): Promise<string> {
+async function recordLoaded(context: TableContext, work: BatchWork, loaded: Loaded): Promise<string> {
   const { destination, table, task } = context;
   const { id, stored, previous, last } = work;
   const { evidence, ...counts } = loaded;
-  const facts = { ...counts, generation: task.snapshot.generation };
+  const committedAt = await batchTime(destination);
+  const facts = { ...counts, generation: task.snapshot.generation, committedAt };
   const chain = chainLink(previous, {
     ...id,
     ...facts,
     table: table.plan.id,
     bounds: stored.bounds,
     evidenceDigest: evidence ? createHash('sha256').update(evidence).digest('hex') : '',
-    committedAt,
   });
   await recordOutcome(destination, id, { ...facts, chain, evidence });
   if (last) await finishPartition(destination, id.run, id.partition, chain);
