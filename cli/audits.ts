@@ -113,7 +113,12 @@ function notTrusted(findings: Findings): LetheError {
   );
 }
 
-async function meansOf(name: string, run: string, { job, env }: AuditOptions): Promise<Means> {
+/** The job file and its key, as far as they are at hand. */
+export async function meansOf(
+  name: string,
+  run: string,
+  { job, env }: Pick<AuditOptions, 'job' | 'env'>,
+): Promise<Means> {
   const loaded =
     job === undefined
       ? await findJob(jobFolder(), name, { env }).catch(() => undefined)
@@ -123,11 +128,11 @@ async function meansOf(name: string, run: string, { job, env }: AuditOptions): P
   return { job: loaded.job, keys: jobKeys(key, loaded.job.consistency === 'run' ? run : undefined) };
 }
 
-function auditKeys(
+export function auditKeys(
   run: string,
   means: Means,
   keys: JobKeys | undefined,
-  { publicKey }: AuditOptions,
+  { publicKey }: Pick<AuditOptions, 'publicKey'> = {},
 ): AuditKeys {
   const trusted = publicKey ?? means.keys?.signing.publicKey;
   return {

@@ -73,6 +73,11 @@ const COMMANDS: readonly Entry[] = [
     () => import('./commands/explain.js'),
   ],
   [
+    'report <RUN>',
+    'Write what a run did as one HTML file: rules, counts, checks, timeline, failures, evidence. No value of any row.',
+    () => import('./commands/report.js'),
+  ],
+  [
     'audit <RUN>',
     'Check the ledger of a run against its signature, its rules and the source, and say what does not match.',
     () => import('./commands/audit.js'),

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
@@ -43,6 +45,30 @@ afterAll(async () => {
   desk.clear();
   await source?.drop();
   await destination?.drop();
+});
+
+describe('lethe report', () => {
+  it('writes one file that needs nothing else and holds no value', async () => {
+    const { code, out } = await desk.lethe('report', 'last', '--job', 'people.yaml', '-o', 'people.html');
+    expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('people.html') });
+    const page = readFileSync(join(desk.folder, 'people.html'), 'utf8');
+    expect(page).toContain('500 rows of 1 table were written.');
+    expect(page).toContain('Nothing contradicts the ledger.');
+    expect(page).toMatch(/<svg[^>]*role="img"/);
+    expect(page).not.toMatch(/<script|<link|src=|@import|url\(|https?:(?!\/\/www\.w3\.org)/);
+    expect(page).not.toMatch(/Zebulon|secret\.example/i);
+    const json = await desk.lethe('report', 'last', '--job', 'people.yaml', '--json');
+    const model = JSON.parse(json.out) as {
+      tables: { rows: number }[];
+      rules: { rule: string; values: number }[];
+    };
+    expect(model).toMatchObject({
+      job: 'people',
+      state: 'complete',
+      tables: [{ name: 'public.person', rows: 500 }],
+    });
+    expect(model.rules).toContainEqual({ table: 'public.person', rule: 'columns', values: 1500 });
+  });
 });
 
 describe('lethe audit', () => {

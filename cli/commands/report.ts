@@ -1,0 +1,73 @@
+import { writeFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { LetheError } from '../../errors/errors.js';
+import { newestChecks } from '../../postgres/ledger/checkHistory.js';
+import { readLedgerOf } from '../../postgres/ledger/records.js';
+import { type Session, withTransaction } from '../../postgres/session.js';
+import type { CheckHistory, ReportModel } from '../../report/model.js';
+import { auditKeys, meansOf } from '../audits.js';
+import { findRunByText, type LedgerOptions, readLedger } from '../ledgers.js';
+import { paint, say, sayJson } from '../terminal.js';
+import { addLedgerOptions } from './options.js';
+
+interface ReportOptions extends LedgerOptions {
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+export function define(command: Command): void {
+  addLedgerOptions(command)
+    .option('-o, --out <file>', 'where to write it (default: lethe-<job>-<run>.html here)')
+    .option('--json', 'print the same facts as JSON, and write no file')
+    .addHelpText(
+      'after',
+      `
+The file needs nothing else: no script, no request to anywhere. It can be printed.
+
+Examples:
+  $ lethe report last --job crm-staging.yaml
+  $ lethe report 01a20660 --job crm-staging.yaml -o monday.html
+  $ lethe report last --json | jq .checks`,
+    )
+    .action(run);
+}
+
+async function run(text: string, options: ReportOptions): Promise<void> {
+  const { ledger, row } = await findRunByText(text, options);
+  const model = await readLedger(ledger, (session) =>
+    withTransaction(session, () => read(session, row.run, options), {
+      isolation: 'repeatable read',
+      readOnly: true,
+    }),
+  );
+  if (!model) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
+  if (options.json) return sayJson(model);
+  const file = options.out ?? `lethe-${model.job}-${model.run.slice(0, 8)}.html`;
+  const { reportPage } = await import('../../report/page.js');
+  await write(file, reportPage(model));
+  say(`${paint.green('✓')} ${file}`);
+}
+
+async function read(session: Session, run: string, options: ReportOptions): Promise<ReportModel> {
+  const ledger = await readLedgerOf(session, run);
+  const means = await meansOf(ledger.run.job, run, options);
+  const fits = means.keys?.check === ledger.run.pins.keyCheck;
+  const history = await newestChecks(session, run);
+  const { reportModel } = await import('../../report/model.js');
+  return reportModel(
+    ledger,
+    auditKeys(run, means, fits ? means.keys : undefined),
+    history as CheckHistory | undefined,
+  );
+}
+
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (error) {
+    throw new LetheError(
+      'JobInvalid',
+      `${file} cannot be written (${(error as NodeJS.ErrnoException).code}). Name another file with --out.`,
+    );
+  }
+}
