@@ -61,7 +61,7 @@ export async function readPartition(
 
 /**
  * Opens the ledger's account of rows that a replay copies by their keys, in the transaction that writes them: a
- * partition of its own with one batch, whose time is returned. `recordOutcome` and `finishPartition` close it.
+ * partition of its own with one batch. `recordOutcome` and `finishPartition` close it.
  */
 export async function openReplayed(
   session: Session,
@@ -72,7 +72,7 @@ export async function openReplayed(
     generation: number;
     bounds: readonly [partition: string, batch: string];
   },
-): Promise<string> {
+): Promise<void> {
   const { run, partition, batch } = id;
   await query(
     session,
@@ -80,13 +80,12 @@ export async function openReplayed(
      VALUES ($1, $2::int, $3::int, $4, $5::int, $6::int)`,
     [run, partition, of.table, of.bounds[0], of.generation, of.replay],
   );
-  const [row] = await query(
+  await query(
     session,
     `INSERT INTO lethe.batch (run, partition, batch, table_id, state, bounds, generation, backend, committed_at)
-     VALUES ($1, $2::int, $3::int, $4::int, 'committed', $5, $6::int, $7, clock_timestamp()) RETURNING committed_at`,
+     VALUES ($1, $2::int, $3::int, $4::int, 'committed', $5, $6::int, $7, clock_timestamp())`,
     [run, partition, batch, of.table, of.bounds[1], of.generation, session.applicationName],
   );
-  return row!.committed_at!;
 }
 
 /** Holds off others that hand out partition numbers of the run, until the transaction ends; returns the next number. */

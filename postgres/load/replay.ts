@@ -3,7 +3,7 @@ import { chainLink } from '../../ledger/chain.js';
 import { tableText } from '../../plan/catalog.js';
 import { sanitize } from '../errors.js';
 import { fence } from '../fence.js';
-import { finishPartition, nextPartition, openReplayed, recordOutcome } from '../ledger/batches.js';
+import { batchTime, finishPartition, nextPartition, openReplayed, recordOutcome } from '../ledger/batches.js';
 import {
   countQuarantined,
   countWaiting,
@@ -53,7 +53,6 @@ interface Account {
   readonly id: BatchId;
   /** Of the batch, sealed. */
   readonly bounds: string;
-  readonly committedAt: string;
 }
 
 /** Undefined when none is left. */
@@ -129,18 +128,20 @@ async function account(loader: TableContext, work: QuarantinedWork): Promise<Acc
   ] as const;
   const { generation } = task.snapshot;
   const of = { table: table.plan.id, replay: work.replay, generation, bounds };
-  return { id, bounds: bounds[1], committedAt: await openReplayed(destination, id, of) };
+  await openReplayed(destination, id, of);
+  return { id, bounds: bounds[1] };
 }
 
 async function record(
   { destination, table, task }: TableContext,
-  { id, bounds, committedAt }: Account,
+  { id, bounds }: Account,
   loaded: Loaded,
 ): Promise<void> {
   const { evidence, ...counts } = loaded;
-  const facts = { ...counts, generation: task.snapshot.generation };
+  const committedAt = await batchTime(destination);
+  const facts = { ...counts, generation: task.snapshot.generation, committedAt };
   const evidenceDigest = evidence ? createHash('sha256').update(evidence).digest('hex') : '';
-  const covered = { ...id, ...facts, table: table.plan.id, bounds, evidenceDigest, committedAt };
+  const covered = { ...id, ...facts, table: table.plan.id, bounds, evidenceDigest };
   const chain = chainLink('', covered);
   await recordOutcome(destination, id, { ...facts, chain, evidence });
   await finishPartition(destination, id.run, id.partition, chain);
