@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { replayFailedBatches } from '../../workflows/replayFailedBatches.js';
+import { ask, type Ends, jobFile, until } from '../durable/fixture.js';
+import { BROKEN_RULES, MEND_DESTINATION, MEND_SOURCE, openBroken } from '../durable/replay-fixture.js';
+import { describeUnless } from '../harness/servers.js';
+import { browserMissing } from './browser.js';
+import { UiScene } from './ui-scene.js';
+
+/* A run that fails with seven rows in quarantine, repaired by a person who knows nothing but the web UI of Temporal. */
+
+const job = `crm-${randomBytes(2).toString('hex')}`;
+
+describeUnless(browserMissing, 'a replay from the web UI of Temporal', () => {
+  let ends: Ends;
+  let scene: UiScene;
+
+  beforeAll(async () => {
+    ends = await openBroken(3_000, 2_000);
+    scene = await UiScene.open({ 'crm.yaml': jobFile(ends, BROKEN_RULES, job).text }, ends.env);
+  });
+  afterAll(async () => {
+    await scene?.close();
+    await ends?.drop();
+  });
+
+  it('makes a failed run green, and copies nothing twice', async () => {
+    const { ui, queue, client } = scene;
+    const id = `ad-hoc-${job}`;
+    await ui.startWorkflow({ id, queue, type: 'syncJob', input: JSON.stringify({ job }) });
+    await expect(client.workflow.getHandle(id).result()).rejects.toThrow();
+    await ui.openWorkflow(id);
+    await ui.page.getByText('public.person: 1 × ').first().waitFor();
+    await ui.screenshot('temporal-quarantine');
+    const [run] = await ask(ends.destination, 'SELECT run, state FROM lethe.run');
+    expect(run?.state).toBe('failed');
+
+    await ask(ends.source, MEND_SOURCE);
+    await ask(ends.destination, MEND_DESTINATION);
+    const replay = `replay-${job}`;
+    await ui.startWorkflow({
+      id: replay,
+      queue,
+      type: 'replayFailedBatches',
+      input: JSON.stringify({ run: run!.run }),
+      picture: 'temporal-replay',
+    });
+    const handle = client.workflow.getHandle<typeof replayFailedBatches>(replay);
+    expect(await handle.result()).toMatchObject({
+      job,
+      replayed: { copied: 7, gone: 0 },
+      verdict: { ok: true },
+    });
+    await ui.openWorkflow(replay);
+    await ui.page.getByText('Completed').first().waitFor();
+    await until('the ledger agrees', async () => {
+      const [now] = await ask(ends.destination, 'SELECT state FROM lethe.run');
+      return now?.state === 'complete';
+    });
+    const counts = `SELECT (SELECT count(*) FROM public.person) AS people, (SELECT count(DISTINCT badge) FROM public.person) AS badges,
+      (SELECT count(*) FROM public.visit) AS visits`;
+    expect(await ask(ends.destination, counts)).toEqual([{ people: '3000', badges: '3000', visits: '2000' }]);
+  });
+});
