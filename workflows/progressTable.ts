@@ -10,6 +10,10 @@ const RANK: Readonly<Record<TableState['state'], number>> = {
   done: 4,
 };
 
+/** The web UI sets no space between columns, and trims what is one; so an em space that does not end its cell. */
+const GAP = '\u2003\u200b';
+const row = (cells: readonly string[]) => `| ${cells.join(`${GAP} | `)} |`;
+
 /** Markdown for a workflow's current details. */
 export function progressTable(progress: Progress): string {
   const tables = [...progress.tables].sort((a, b) => RANK[a.state] - RANK[b.state] || a.id - b.id);
@@ -17,13 +21,18 @@ export function progressTable(progress: Progress): string {
   const lines = [
     `**${progress.job}** · ${progress.paused ? 'paused' : progress.phase} · ${done} of ${tables.length} tables · run \`${progress.run}\``,
     '',
-    '| table | state | rows | expected | quarantined |',
+    row(['table', 'state', 'rows', 'expected', 'quarantined']),
     '| --- | --- | ---: | ---: | ---: |',
     ...tables
       .slice(0, SHOWN)
-      .map(
-        (t) =>
-          `| ${t.name.replaceAll('|', '\\|')} | ${t.state} | ${t.rows} | ~${t.expected} | ${t.quarantined} |`,
+      .map((t) =>
+        row([
+          t.name.replaceAll('|', '\\|'),
+          t.state,
+          String(t.rows),
+          `~${t.expected}`,
+          String(t.quarantined),
+        ]),
       ),
   ];
   if (tables.length > SHOWN) lines.push(`| … ${tables.length - SHOWN} more | | | | |`);

@@ -12,7 +12,9 @@ export function refuseVerdict(verdict: RunVerdict, run: string): void {
     );
   }
   if (verdict.quarantined.length > 0) {
-    const lines = verdict.quarantined.map(({ table, count, reason }) => `${table}: ${count} × ${reason}`);
+    const lines = verdict.quarantined.map(
+      ({ table, count, reason }) => `${table}: ${count} × ${reason.replace(/\.$/, '')}`,
+    );
     throw ApplicationFailure.nonRetryable(
       `Rows are in quarantine, all others are loaded. ${lines.join('; ')}. Mend the cause (the data at the source, a constraint of the destination, or the job file) and replay just these rows: \`lethe replay ${run}\`, with \`--job FILE\` for a corrected job.`,
       'RowsQuarantined',
