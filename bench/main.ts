@@ -1,21 +1,29 @@
 import { parseArgs } from 'node:util';
 import { benchEngine } from './engine.js';
 import { benchRetention } from './retention.js';
-import { runRounds } from './rounds.js';
-import { openScene } from './scene.js';
+import { runRounds, type Subject } from './rounds.js';
+import { openScene, type Scene } from './scene.js';
 import { benchSync } from './sync.js';
 
-const HELP = `Usage: npm run bench -- sync|engine|retention [--rows 1000000] [--rounds 5] [--threads 2]
+const HELP = `Usage: npm run bench -- sync|workers|engine|retention [--rows 1000000] [--rounds 5] [--threads 2]
 
   sync       a whole \`lethe sync\` (plan, load, indexes, validation) on a running worker and Temporal server
+  workers    the same with one worker process, then with two
   engine     the loading of rows alone, into a table with its indexes in place
   retention  sealing and revealing of values on one core, and its memory; no server
 
-The first two beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
+The first three beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
 server that is made for it. Prints the median of the rounds: seconds, rows/s, ratio, peak resident memory.
 They need psql on PATH. The last one beside AES-256-GCM and HMAC of node:crypto, one value at a time.`;
 
-const SUBJECTS = { sync: benchSync, engine: benchEngine };
+type Open = (scene: Scene, threads: number) => Promise<Subject>;
+
+/** What is measured, one after the other, on one server. */
+const SUBJECTS: Readonly<Record<string, readonly Open[]>> = {
+  sync: [benchSync],
+  workers: [benchSync, (scene, threads) => benchSync(scene, threads, 2)],
+  engine: [benchEngine],
+};
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -38,11 +46,13 @@ async function main(): Promise<number> {
   }
   const scene = await openScene({ rows: Number(values.rows) });
   try {
-    const subject = await SUBJECTS[name as keyof typeof SUBJECTS](scene, Number(values.threads));
-    try {
-      await runRounds(scene, subject, Number(values.rounds));
-    } finally {
-      await subject.end();
+    for (const open of SUBJECTS[name]!) {
+      const subject = await open(scene, Number(values.threads));
+      try {
+        await runRounds(scene, subject, Number(values.rounds));
+      } finally {
+        await subject.end();
+      }
     }
   } finally {
     await scene.end();

@@ -13,8 +13,11 @@ const LETHE = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 /**
  * A whole run as a user has it: `lethe sync` from its start to its exit code, on a Temporal server and a worker that
  * run already, planning, index builds and validation included.
+ *
+ * @param threads Of each worker process.
+ * @param processes Worker processes beside each other. The memory is that of the first.
  */
-export async function benchSync(scene: Scene, threads: number): Promise<Subject> {
+export async function benchSync(scene: Scene, threads: number, processes = 1): Promise<Subject> {
   const folder = await mkdtemp(join(tmpdir(), 'lethe-bench-'));
   const file = join(folder, 'bench.yaml');
   await writeFile(file, JOB);
@@ -27,20 +30,19 @@ export async function benchSync(scene: Scene, threads: number): Promise<Subject>
     BENCH_DESTINATION: scene.destination,
     BENCH_KEY: scene.key,
   };
-  const worker = spawn(process.execPath, [LETHE, 'worker', '--threads', String(threads)], {
-    env,
-    stdio: 'ignore',
-  });
-  const memory = new MemoryWatch(worker.pid!);
+  const workers = Array.from({ length: processes }, () =>
+    spawn(process.execPath, [LETHE, 'worker', '--threads', String(threads)], { env, stdio: 'ignore' }),
+  );
+  const memory = new MemoryWatch(workers[0]!.pid!);
   return {
-    name: 'lethe sync',
+    name: processes === 1 ? 'lethe sync' : `lethe sync, ${processes} workers`,
     prepare: async () => undefined,
     peak: () => memory.peak(),
     run: () => lethe(['sync', file, '--json'], env),
     async end() {
       memory.end();
-      worker.kill('SIGTERM');
-      await ended(worker);
+      for (const worker of workers) worker.kill('SIGTERM');
+      await Promise.all(workers.map(ended));
       await temporal.stop();
       await rm(folder, { recursive: true });
     },
