@@ -1,0 +1,357 @@
+-- Sealing and revealing over pgcrypto; {pgcrypto} is its schema. The format: docs/token-format.md.
+-- Keys come as startup options: lethe.k_<policy><yymmdd> = base64url of Kx and Km, and for each policy
+-- lethe.r_<policy> = <asOf>,<first>,<window>,<gone>+<gone>… with days as yymmdd; an empty window: time is simulated.
+-- Nothing here may raise for what a token is: an EXCEPTION block does not work in parallel workers, so everything is
+-- checked before it is converted.
+
+CREATE OR REPLACE FUNCTION lethe.retention_version() RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 1;
+
+-- C of the format: the length of the context in two bytes, and the context.
+CREATE OR REPLACE FUNCTION lethe.context_bytes(context text) RETURNS bytea
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN substring(int4send(octet_length(context)) FROM 3) || convert_to(context, 'UTF8');
+
+-- A XOR b, of equal lengths: a varbit is sent as its length in four bytes and its bits.
+CREATE OR REPLACE FUNCTION lethe.xor(a bytea, b bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN substring(varbit_send(('x' || encode(a, 'hex'))::varbit # ('x' || encode(b, 'hex'))::varbit) FROM 5);
+
+CREATE OR REPLACE FUNCTION lethe.keystream(kx bytea, salt bytea, length integer) RETURNS bytea
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  stream bytea := {pgcrypto}.hmac(salt || '\x00000000'::bytea, kx, 'sha256');
+BEGIN
+  FOR i IN 1 .. (length - 1) / 32 LOOP
+    stream := stream || {pgcrypto}.hmac(salt || int4send(i), kx, 'sha256');
+  END LOOP;
+  RETURN substring(stream FOR length);
+END $$;
+
+-- Whether six digits are a day of the calendar, 2000 to 2099.
+CREATE OR REPLACE FUNCTION lethe.is_date(digits text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  year integer := left(digits, 2);
+  month integer := substr(digits, 3, 2);
+BEGIN
+  RETURN month BETWEEN 1 AND 12 AND right(digits, 2)::integer BETWEEN 1 AND
+    CASE WHEN month = 2 THEN CASE WHEN year % 4 = 0 THEN 29 ELSE 28 END WHEN month IN (4, 6, 9, 11) THEN 30 ELSE 31 END;
+END $$;
+
+-- Why a day (policy and date, as in a header) cannot be read: n no token, k no key, e expired; null: it can be.
+CREATE OR REPLACE FUNCTION lethe.closed(id text) RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  day text := right(id, 6);
+  ring text := current_setting('lethe.r_' || left(id, 2), true);
+  as_of text;
+  first text;
+  days text;
+BEGIN
+  IF NOT lethe.is_date(day) THEN RETURN 'n'; END IF;
+  IF coalesce(ring, '') = '' THEN RETURN 'k'; END IF;
+  as_of := split_part(ring, ',', 1);
+  first := split_part(ring, ',', 2);
+  days := split_part(ring, ',', 3);
+  IF days <> '' THEN
+    as_of := greatest(as_of COLLATE "C", to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYMMDD'));
+    first := greatest(first COLLATE "C",
+      to_char(statement_timestamp() AT TIME ZONE 'UTC' - make_interval(days => days::integer), 'YYMMDD'));
+  END IF;
+  IF day < first COLLATE "C" OR strpos(split_part(ring, ',', 4), day) > 0 THEN RETURN 'e'; END IF;
+  IF day > as_of COLLATE "C" THEN RETURN 'k'; END IF;
+  RETURN CASE WHEN coalesce(current_setting('lethe.k_' || id, true), '') = '' THEN 'k' END;
+END $$;
+
+-- Opens a text that matches the expression of a token's form from end to end. The first byte of the result says what
+-- came of it: v value (which follows), e expired, k no key, t tampered, n no token.
+CREATE OR REPLACE FUNCTION lethe.open_token(token text, context text) RETURNS bytea
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  id text := split_part(token, '.', 2);
+  why text := lethe.closed(id);
+  length integer := octet_length(token) - 14;
+  keys bytea;
+  body bytea;
+  mac bytea;
+BEGIN
+  IF why IS NOT NULL OR length NOT BETWEEN 38 AND 87419 THEN
+    RETURN convert_to(CASE WHEN length BETWEEN 38 AND 87419 THEN why ELSE 'n' END, 'UTF8');
+  END IF;
+  keys := decode(replace(replace(current_setting('lethe.k_' || id), '-', '+'), '_', '/') || '==', 'base64');
+  body := decode(replace(replace(split_part(token, '.', 3), '-', '+'), '_', '/') || repeat('=', -length & 3), 'base64');
+  length := octet_length(body) - 28;
+  IF octet_length(context) > 1024 THEN RETURN 't'; END IF;
+  mac := {pgcrypto}.hmac(
+    convert_to(left(token, 13), 'UTF8') || lethe.context_bytes(context) || substring(body FOR 12 + length),
+    substring(keys FROM 33), 'sha256');
+  -- Counted, not compared: the time must not depend on where the tags differ.
+  IF bit_count(lethe.xor(substring(body FROM 13 + length), substring(mac FOR 16))) <> 0 THEN RETURN 't'; END IF;
+  IF length > 0 THEN
+    body := lethe.xor(
+      substring(body FROM 13 FOR length),
+      lethe.keystream(substring(keys FOR 32), substring(body FOR 12), length));
+  ELSE
+    body := '';
+  END IF;
+  IF substr(token, 2, 1) IN ('p', 'q') THEN
+    body := rtrim(body, '\x00'::bytea);
+    length := octet_length(body);
+    IF length = 0 OR get_byte(body, length - 1) <> 128 THEN RETURN 't'; END IF;
+    body := substring(body FOR length - 1);
+  END IF;
+  IF substr(token, 2, 1) IN ('t', 'p') AND NOT lethe.is_text(body) THEN RETURN 't'; END IF;
+  RETURN 'v'::bytea || body;
+END $$;
+
+-- Whether bytes are UTF-8 without U+0000. As LATIN1 they are text in any case, one character a byte.
+CREATE OR REPLACE FUNCTION lethe.is_text(bytes bytea) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  characters text;
+BEGIN
+  IF position('\x00'::bytea IN bytes) > 0 THEN RETURN false; END IF;
+  characters := convert_from(bytes, 'LATIN1');
+  RETURN octet_length(characters) = octet_length(bytes) OR characters COLLATE "C" ~ ('^(?:[\u0001-\u007f]'
+    || '|[\u00c2-\u00df][\u0080-\u00bf]'
+    || '|\u00e0[\u00a0-\u00bf][\u0080-\u00bf]|[\u00e1-\u00ec\u00ee\u00ef][\u0080-\u00bf]{2}|\u00ed[\u0080-\u009f][\u0080-\u00bf]'
+    || '|\u00f0[\u0090-\u00bf][\u0080-\u00bf]{2}|[\u00f1-\u00f3][\u0080-\u00bf]{3}|\u00f4[\u0080-\u008f][\u0080-\u00bf]{2})*$');
+END $$;
+
+CREATE OR REPLACE FUNCTION lethe.is_token(value text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN value COLLATE "C" ~ '^l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.(?:[A-Za-z0-9_-]{4})+(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?\.$';
+
+-- What becomes of a text as one token: value, expired, noKey, tampered or notToken.
+CREATE OR REPLACE FUNCTION lethe.outcome(token text, context text DEFAULT '') RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+  IF NOT lethe.is_token(token) THEN RETURN 'notToken'; END IF;
+  RETURN CASE get_byte(lethe.open_token(token, context), 0)
+    WHEN 118 THEN 'value' WHEN 101 THEN 'expired' WHEN 107 THEN 'noKey' WHEN 116 THEN 'tampered' ELSE 'notToken' END;
+END $$;
+
+-- The bytes of a token, whatever its kind; null where it cannot be read.
+CREATE OR REPLACE FUNCTION lethe.reveal_bytes(token text, context text DEFAULT '') RETURNS bytea
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  opened bytea;
+BEGIN
+  IF NOT lethe.is_token(token) THEN RETURN NULL; END IF;
+  opened := lethe.open_token(token, context);
+  RETURN CASE WHEN get_byte(opened, 0) = 118 THEN substring(opened FROM 2) END;
+END $$;
+
+-- Reveals every token inside a text; what cannot be read becomes its marker, all else stays. A marker that is null makes
+-- a text that is one token null, and is nothing inside a longer one.
+CREATE OR REPLACE FUNCTION lethe.reveal(
+  value text,
+  context text DEFAULT '',
+  expired text DEFAULT '[expired]',
+  no_key text DEFAULT '[no key]',
+  tampered text DEFAULT '[tampered]',
+  "binary" text DEFAULT '[binary]'
+) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  opened bytea;
+  what integer;
+  shown text;
+  result text := '';
+  rest text;
+  found text;
+  at integer;
+  -- So many characters at the start of the rest are shown already.
+  covered integer := 0;
+BEGIN
+  IF value IS NULL OR context IS NULL OR strpos(value, '1.') = 0 THEN RETURN value; END IF;
+  IF lethe.is_token(value) THEN
+    opened := lethe.open_token(value, context);
+    what := get_byte(opened, 0);
+    IF what = 118 AND substr(value, 2, 1) IN ('t', 'p') THEN RETURN convert_from(substring(opened FROM 2), 'UTF8'); END IF;
+    RETURN CASE what WHEN 118 THEN "binary" WHEN 101 THEN expired WHEN 107 THEN no_key WHEN 116 THEN tampered ELSE value END;
+  END IF;
+  rest := value;
+  LOOP
+    found := substring(rest COLLATE "C" FROM 'l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.[A-Za-z0-9_-]{38,}\.');
+    EXIT WHEN found IS NULL;
+    at := strpos(rest, found);
+    IF at - 1 > covered THEN
+      result := result || substr(rest, covered + 1, at - 1 - covered);
+      covered := at - 1;
+    END IF;
+    what := 110;
+    IF lethe.is_token(found) THEN
+      opened := lethe.open_token(found, context);
+      what := get_byte(opened, 0);
+    END IF;
+    IF what = 118 AND substr(found, 2, 1) IN ('t', 'p') THEN
+      shown := convert_from(substring(opened FROM 2), 'UTF8');
+    ELSE
+      shown := CASE what WHEN 118 THEN "binary" WHEN 101 THEN expired WHEN 107 THEN no_key WHEN 116 THEN tampered END;
+    END IF;
+    -- Another token can start in the last four characters of this one only.
+    IF what IN (110, 116) THEN
+      at := at + length(found) - 4;
+      IF what = 110 THEN
+        result := result || substr(rest, covered + 1, at - 1 - covered);
+        covered := 0;
+      ELSE
+        result := result || coalesce(shown, '');
+        covered := 4;
+      END IF;
+    ELSE
+      at := at + length(found);
+      result := result || coalesce(shown, '');
+      covered := 0;
+    END IF;
+    rest := substr(rest, at);
+  END LOOP;
+  RETURN result || substr(rest, covered + 1);
+END $$;
+
+-- Seals bytes under a given salt, or under that of deterministic tokens where it is null.
+CREATE OR REPLACE FUNCTION lethe.seal_with_salt(
+  value bytea, kind text, policy text, context text, day date, pad integer, salt bytea
+) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  id text := policy || to_char(day, 'YYMMDD');
+  header bytea;
+  why text;
+  c bytea := lethe.context_bytes(context);
+  keys bytea;
+  body bytea;
+BEGIN
+  IF value IS NULL THEN RETURN NULL; END IF;
+  IF policy COLLATE "C" !~ '^[a-z0-9]{2}$' OR policy IS NULL THEN
+    RAISE EXCEPTION 'A policy id is two characters of a-z and 0-9' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF day IS NULL OR day NOT BETWEEN '2000-01-01' AND '2099-12-31' THEN
+    RAISE EXCEPTION 'A value to seal needs a day from 2000 to 2099' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF c IS NULL OR octet_length(c) > 1026 THEN
+    RAISE EXCEPTION 'A context has at most 1024 bytes' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF pad > 0 THEN
+    value := value || '\x80'::bytea;
+    value := value || decode(repeat('00', (pad - octet_length(value) % pad) % pad), 'hex');
+  END IF;
+  IF octet_length(value) > 65536 THEN
+    RAISE EXCEPTION 'A value of % bytes does not fit into a token (at most 65536)', octet_length(value)
+      USING ERRCODE = 'string_data_right_truncation';
+  END IF;
+  why := lethe.closed(id);
+  IF why IS NOT NULL THEN
+    RAISE EXCEPTION 'There is no key of policy % for %', policy, to_char(day, 'YYYY-MM-DD')
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+        HINT = 'Open the session with the keys of that policy and day: lethe retention exec.';
+  END IF;
+  header := convert_to('l' || kind || '1.' || id || '.', 'UTF8');
+  keys := decode(replace(replace(current_setting('lethe.k_' || id), '-', '+'), '_', '/') || '==', 'base64');
+  salt := coalesce(salt,
+    substring({pgcrypto}.hmac('det'::bytea || header || c || value, substring(keys FROM 33), 'sha256') FOR 12));
+  body := salt;
+  IF octet_length(value) > 0 THEN
+    body := body || lethe.xor(value, lethe.keystream(substring(keys FOR 32), salt, octet_length(value)));
+  END IF;
+  body := body || substring({pgcrypto}.hmac(header || c || body, substring(keys FROM 33), 'sha256') FOR 16);
+  RETURN convert_from(header, 'UTF8') || translate(encode(body, 'base64'), E'+/=\n', '-_') || '.';
+END $$;
+
+CREATE OR REPLACE FUNCTION lethe.today() RETURNS date
+LANGUAGE sql STABLE PARALLEL SAFE RETURN (statement_timestamp() AT TIME ZONE 'UTC')::date;
+
+-- Seals a text. Raises, and changes nothing, where there is no key or no token can hold the value.
+CREATE OR REPLACE FUNCTION lethe.seal(
+  value text, policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
+) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy, context, day, pad,
+  {pgcrypto}.gen_random_bytes(12));
+
+-- Seals bytes.
+CREATE OR REPLACE FUNCTION lethe.seal(
+  value bytea, policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
+) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN lethe.seal_with_salt(value, CASE WHEN pad > 0 THEN 'q' ELSE 'b' END, policy, context, day, pad,
+  {pgcrypto}.gen_random_bytes(12));
+
+-- Seals a text so that equal values of one day have equal tokens, which an index can find.
+CREATE OR REPLACE FUNCTION lethe.seal_deterministic(
+  value text, policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
+) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy, context, day, pad, NULL);
+
+-- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json.
+CREATE OR REPLACE FUNCTION lethe.seal_leaves(
+  leaves jsonb, policy text, context text, day date, pad integer
+) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE jsonb_typeof(leaves)
+    WHEN 'object' THEN coalesce((SELECT jsonb_object_agg(key, lethe.seal_leaves(value, policy, context, day, pad))
+      FROM jsonb_each(leaves)), leaves)
+    WHEN 'array' THEN coalesce((SELECT jsonb_agg(lethe.seal_leaves(value, policy, context, day, pad) ORDER BY ordinality)
+      FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves)
+    WHEN 'string' THEN to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad))
+    WHEN 'null' THEN leaves
+    ELSE to_jsonb(lethe.seal(leaves::text, policy, context || '#json', day, pad)) END;
+END $$;
+
+-- Seals what stands at a path of a document, such as '{client,ip}', leaf by leaf. JSON null and what is empty stay.
+CREATE OR REPLACE FUNCTION lethe.seal_json(
+  document jsonb, path text[], policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
+) RETURNS jsonb
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN CASE WHEN document #> path IS NULL THEN document
+  WHEN cardinality(path) = 0 THEN lethe.seal_leaves(document, policy, context, day, pad)
+  ELSE jsonb_set(document, path, lethe.seal_leaves(document #> path, policy, context, day, pad), false) END;
+
+-- Whether a text is a JSON number that a jsonb can hold, or true, false, null, {} or [].
+CREATE OR REPLACE FUNCTION lethe.is_json_leaf(value text) RETURNS boolean
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN octet_length(value) <= 1000
+  AND value COLLATE "C" ~ '^(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?|true|false|null|\{\}|\[\])$';
+
+-- Reveals the tokens in all strings of a document that are values; a token of a number or boolean becomes that again.
+-- What cannot be read becomes its marker, or JSON null.
+CREATE OR REPLACE FUNCTION lethe.reveal_json(
+  document jsonb,
+  context text DEFAULT '',
+  expired text DEFAULT '[expired]',
+  no_key text DEFAULT '[no key]',
+  tampered text DEFAULT '[tampered]',
+  "binary" text DEFAULT '[binary]'
+) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  value text;
+  opened bytea;
+BEGIN
+  CASE jsonb_typeof(document)
+    WHEN 'object' THEN
+      RETURN coalesce((SELECT jsonb_object_agg(m.key, lethe.reveal_json(m.value, context, expired, no_key, tampered, "binary"))
+        FROM jsonb_each(document) AS m), document);
+    WHEN 'array' THEN
+      RETURN coalesce((SELECT jsonb_agg(lethe.reveal_json(m.value, context, expired, no_key, tampered, "binary") ORDER BY m.ordinality)
+        FROM jsonb_array_elements(document) WITH ORDINALITY AS m), document);
+    WHEN 'string' THEN
+      value := document #>> '{}';
+      IF strpos(value, '1.') = 0 THEN RETURN document; END IF;
+      IF lethe.is_token(value) AND lethe.outcome(value, context) = 'tampered' THEN
+        opened := lethe.open_token(value, context || '#json');
+        IF get_byte(opened, 0) = 118 AND substr(value, 2, 1) IN ('t', 'p') THEN
+          value := convert_from(substring(opened FROM 2), 'UTF8');
+          IF lethe.is_json_leaf(value) THEN RETURN value::jsonb; END IF;
+        END IF;
+        RETURN coalesce(to_jsonb(tampered), 'null'::jsonb);
+      END IF;
+      RETURN coalesce(to_jsonb(lethe.reveal(value, context, expired, no_key, tampered, "binary")), 'null'::jsonb);
+    ELSE
+      RETURN document;
+  END CASE;
+END $$;
