@@ -22,6 +22,7 @@ import { planJob } from '../postgres/planning.js';
 import { query, type Session, withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { isAlive } from './open.js';
+import { loadingLayers, preparedTable } from './prepare.js';
 import { findInput } from './resolve.js';
 import { type OpenRun, withRun } from './run.js';
 import { withSource } from './source.js';
@@ -41,11 +42,12 @@ export async function beginReplay(deps: Dependencies, ref: RunRef, input: Replay
       const known = await findReplay(session, ref.run, runId);
       if (known !== undefined) {
         const { plan } = (await readReplay(session, ref.run, known))!;
-        return begun(run, { ...ref, replay: known }, plan, await todo(session, ref.run, plan, input), []);
+        const chosen = await todo(session, ref.run, plan, input);
+        const unfinished = await unfinishedOf(session, plan, await readRest(session, ref.run));
+        return begun(run, { ...ref, replay: known }, plan, chosen, unfinished, []);
       }
       await refuseState(deps, run, workflowId);
-      const rest = await readRest(session, ref.run);
-      await refuseUnfit(session, run.pins.plan, rest, ref.run);
+      const unfinished = await unfinishedOf(session, run.pins.plan, await readRest(session, ref.run));
       const chosen = await todo(session, ref.run, run.pins.plan, input);
       const { plan, jobText, warnings } = await planReplay(deps, run, input, chosen.rest);
       const n = await withTransaction(session, async () => {
@@ -57,7 +59,7 @@ export async function beginReplay(deps: Dependencies, ref: RunRef, input: Replay
           ...{ plan, jobText },
         });
       });
-      return begun(run, { ...ref, replay: n }, plan, chosen, warnings);
+      return begun(run, { ...ref, replay: n }, plan, chosen, unfinished, warnings);
     },
     { ended: true },
   );
@@ -87,7 +89,7 @@ async function refuseState(deps: Dependencies, { row, session, pins }: OpenRun, 
   if (state === 'superseded' || lost) {
     throw new LetheError(
       'RunSuperseded',
-      `Run ${run} was superseded: ${lost ? tableText(lost.destination) : 'its tables'} ${lost ? 'is' : 'are'} another run's now. Replay the newest run of the job (\`lethe runs\`), or start a new one.`,
+      `Run ${run} was superseded, or never began to load: it does not own ${lost ? tableText(lost.destination) : 'its tables'}. Replay the newest run of the job (\`lethe runs\`), or start a new one.`,
     );
   }
   if (isOpen(state) && workflowId !== own && (await isAlive(deps, row))) {
@@ -99,34 +101,29 @@ async function refuseState(deps: Dependencies, { row, session, pins }: OpenRun, 
   }
 }
 
-/** A run that did not load its tables whole has nothing that single rows could be added to. */
-async function refuseUnfit(
-  session: Session,
-  plan: Plan,
-  rest: readonly TableRest[],
-  run: string,
-): Promise<void> {
+/** Tables that have to be loaded, by id, and those of them that begin again from their start. */
+interface Unfinished {
+  readonly loaded: readonly number[];
+  readonly again: readonly number[];
+}
+
+/**
+ * A table whose load was cut short goes on where it stopped, if what it has is still there; a run that fails empties
+ * such tables. Without a key single rows cannot be found, so one with rows in quarantine is read again as well.
+ */
+async function unfinishedOf(session: Session, plan: Plan, rest: readonly TableRest[]): Promise<Unfinished> {
   const byTable = new Map(rest.map((one) => [one.table, one]));
-  const half: TablePlan[] = [];
+  const loaded: number[] = [];
+  const again: number[] = [];
   for (const table of plan.tables) {
-    const known = byTable.get(table.id);
-    if (!known?.complete || (known.written > 0 && (await isEmpty(session, table)))) half.push(table);
+    const { complete = false, written = 0, quarantined = 0 } = byTable.get(table.id) ?? {};
+    const emptied = written > 0 && (await isEmpty(session, table));
+    const keyless = table.key.kind === 'ctid' && (quarantined > 0 || !complete);
+    if (complete && !emptied && !keyless) continue;
+    loaded.push(table.id);
+    if (emptied || keyless) again.push(table.id);
   }
-  if (half.length > 0) {
-    const names = half.map(({ destination }) => tableText(destination));
-    throw new LetheError(
-      'RunEnded',
-      `Run ${run} ended before it had loaded ${namesOf(names)} whole, so there are no single rows to replay. Start a new run: \`lethe sync\`.`,
-    );
-  }
-  const keyless = plan.tables.filter(
-    ({ id, key }) => key.kind === 'ctid' && (byTable.get(id)?.quarantined ?? 0) > 0,
-  );
-  if (keyless.length === 0) return;
-  throw new LetheError(
-    'RunEnded',
-    `Rows of ${namesOf(keyless.map(({ source }) => tableText(source)))} are in quarantine, and the table has no key to find single rows by. Start a new run: \`lethe sync\`; a primary key at the source makes it replayable.`,
-  );
+  return { loaded, again };
 }
 
 async function isEmpty(session: Session, { destination, destinationKind }: TablePlan): Promise<boolean> {
@@ -234,36 +231,33 @@ async function withFilenodes(source: Session, plan: Plan): Promise<Plan> {
 }
 
 function begun(
-  run: OpenRun,
+  { row: { mode } }: OpenRun,
   ref: RunRef,
   plan: Plan,
   { rest, batches }: Todo,
+  { loaded, again }: Unfinished,
   warnings: string[],
 ): BegunReplay {
   const counts = new Map(rest.map(({ table, quarantined }) => [table, quarantined]));
-  const tables = plan.tables.filter(({ id }) => counts.has(id));
+  for (const table of again) counts.delete(table);
+  const loads = new Set(loaded);
   return {
     ref,
-    mode: run.row.mode,
+    mode,
     prepared: {
-      tables: tables.map((table) => ({
-        id: table.id,
-        name: tableText(table.source),
-        rows: counts.get(table.id)!,
-        small: true,
-      })),
-      layers: [],
+      tables: plan.tables
+        .filter(({ id }) => loads.has(id) || counts.has(id))
+        .map((table) => {
+          const prepared = preparedTable(table);
+          return loads.has(table.id) ? prepared : { ...prepared, rows: counts.get(table.id)! };
+        }),
+      layers: loadingLayers(plan, (id) => loads.has(id)),
       concurrency: plan.execution.concurrency,
       warnings,
     },
+    again: [...again],
     tables: plan.tables.map(({ id }) => id),
     order: plan.order.map((layer) => layer.filter((id) => counts.has(id))).filter(({ length }) => length > 0),
     ...(batches && { batches }),
   };
-}
-
-function namesOf(names: readonly string[]): string {
-  return names.length > 5
-    ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more tables`
-    : names.join(', ');
 }

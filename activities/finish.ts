@@ -23,7 +23,8 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
     async (run) => {
       if (run.row.state === 'superseded') return;
       const restored = end.state === 'complete' ? undefined : await restoreRuns(run.session, [ref.run]);
-      if (end.state !== 'complete') await dropKeepTables(run.session, ref.run);
+      // A replay of a failed run goes on with them; else the next run removes them.
+      if (end.state === 'cancelled') await dropKeepTables(run.session, ref.run);
       await sign(run, end, restored);
     },
     { ended: true },

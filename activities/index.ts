@@ -20,7 +20,7 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
     prepareRun: (ref, input) => beating(() => prepareRun(deps, ref, input)),
     findReplay: (input) => beating(() => findReplay(deps, input)),
     beginReplay: (ref, input) => beating(() => beginReplay(deps, ref, input)),
-    openReplay: (ref) => beating(() => openReplay(deps, ref)),
+    openReplay: (ref, tables) => beating(() => openReplay(deps, ref, tables)),
     holdSnapshot: (ref, holder) => holdSnapshot(deps, ref, holder),
     awaitSnapshot: (ref) => beating(() => awaitSnapshot(deps, ref)),
     openDestination: (ref) => beating(() => openDestination(deps, ref)),

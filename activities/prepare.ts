@@ -16,7 +16,7 @@ import type { Dependencies } from './dependencies.js';
 import { knownSources } from './knownSources.js';
 import { findInput } from './resolve.js';
 import { activityFailure, endFormerSessions, sessionName } from './run.js';
-import type { PreparedRun, SyncJobInput } from './types.js';
+import type { PreparedRun, PreparedTable, SyncJobInput } from './types.js';
 
 /** Below this many bytes a table's copy costs less than an activity's round trip. */
 const SMALL_BYTES = 4 * 1024 * 1024;
@@ -123,17 +123,26 @@ async function isRecorded(destination: Session, run: string): Promise<boolean> {
 
 function prepared({ plan }: Pins): PreparedRun {
   return {
-    tables: plan.tables.map((table) => ({
-      id: table.id,
-      name: tableText(table.source),
-      rows: Math.max(0, Math.round(table.rows)),
-      small: isSmall(table),
-    })),
-    layers:
-      plan.mode === 'replace' ? [plan.tables.map(({ id }) => id)] : plan.order.map((layer) => [...layer]),
+    tables: plan.tables.map(preparedTable),
+    layers: loadingLayers(plan),
     concurrency: plan.execution.concurrency,
     warnings: plan.findings.filter(({ level }) => level === 'warning').map(({ message }) => message),
   };
+}
+
+export function preparedTable(table: TablePlan): PreparedTable {
+  return {
+    id: table.id,
+    name: tableText(table.source),
+    rows: Math.max(0, Math.round(table.rows)),
+    small: isSmall(table),
+  };
+}
+
+/** Layers in which tables are loaded: `replace` takes foreign keys away, so it needs no order. */
+export function loadingLayers(plan: Plan, wanted: (table: number) => boolean = () => true): number[][] {
+  const layers = plan.mode === 'replace' ? [plan.tables.map(({ id }) => id)] : plan.order;
+  return layers.map((layer) => layer.filter(wanted)).filter(({ length }) => length > 0);
 }
 
 function isSmall(table: TablePlan): boolean {

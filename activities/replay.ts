@@ -3,19 +3,29 @@ import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
 import { lockStarters, readEpochs, registerTables, takeEpochs } from '../postgres/fence.js';
 import { readRun } from '../postgres/ledger/runs.js';
+import { forgetTable } from '../postgres/load/restart.js';
 import { quietTables } from '../postgres/saga/quiet.js';
+import { restoreDebts } from '../postgres/saga/restore.js';
+import { takeAway } from '../postgres/saga/take-away.js';
 import { withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
-import { load } from './load.js';
+import { epochsOf } from './epochs.js';
+import { load, tableOf } from './load.js';
 import { heartbeatTimeout, refuseOver, withRun } from './run.js';
 import type { ReplayedRows, ReplayPass } from './types.js';
 
 /**
  * Makes the run the only writer of its tables again, in one transaction: new epochs, and nothing that fires for its
- * rows. Constraints and indexes stay in force: a replayed row fits, or it stays in quarantine.
+ * rows. Constraints and indexes stay in force: a replayed row fits, or it stays in quarantine. Only those of tables
+ * that are loaded are taken away, as for a run.
  */
-export async function openReplay(deps: Dependencies, ref: RunRef): Promise<void> {
-  await withRun(deps, ref, async ({ session, pins }) => {
+export async function openReplay(
+  deps: Dependencies,
+  ref: RunRef,
+  { loaded, again }: { loaded: number[]; again: number[] },
+): Promise<void> {
+  await withRun(deps, ref, async (run) => {
+    const { session, pins } = run;
     const { tables } = pins.plan;
     const ids = await registerTables(
       session,
@@ -34,8 +44,11 @@ export async function openReplay(deps: Dependencies, ref: RunRef): Promise<void>
         );
       }
       await takeEpochs(session, ref.run, ids, { patienceMs });
+      for (const table of again) await forgetTable(session, ref.run, tableOf(pins.plan, table));
+      if (loaded.length > 0) await takeAway(session, ref.run, pins.plan, { only: new Set(loaded) });
       await quietTables(session, ref.run, tables);
     });
+    if (loaded.length > 0) await restoreDebts(session, (await epochsOf(run)).fence, ref.run, pins.plan);
   });
 }
 

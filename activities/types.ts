@@ -44,8 +44,10 @@ export interface BegunReplay {
   /** With the replay's number. */
   ref: RunRef;
   mode: 'replace' | 'upsert';
-  /** The tables whose rows are tried again; no layers, since they are not loaded. */
+  /** The tables that have something left to do; in layers those that are loaded. */
   prepared: PreparedRun;
+  /** Ids of tables that are loaded again from their start. */
+  again: number[];
   /** Ids of all tables of the run: what is owed to them is settled. */
   tables: number[];
   /** Ids of those with rows to try again, in layers, parents first. */
@@ -141,8 +143,11 @@ export interface ControlActivities {
   findReplay(input: ReplayInput): Promise<ResolvedRun>;
   /** Opens a failed run again, if it may be replayed. Idempotent by workflow execution. */
   beginReplay(ref: RunRef, input: ReplayInput): Promise<BegunReplay>;
-  /** New epochs; triggers and rules quiet; constraints stay in force. */
-  openReplay(ref: RunRef): Promise<void>;
+  /**
+   * New epochs; triggers and rules quiet. Constraints stay in force, but for those of the tables that are `loaded`; of
+   * these, such as begin `again` are emptied.
+   */
+  openReplay(ref: RunRef, tables: { loaded: number[]; again: number[] }): Promise<void>;
   /** Holds the source's snapshot until cancelled and publishes it in the ledger. */
   holdSnapshot(ref: RunRef, holder: number): Promise<void>;
   /** Waits until a snapshot is published. */

@@ -34,7 +34,7 @@ const COMMANDS: readonly Entry[] = [
   ['sync <JOB>', 'Run a job and follow it to its end.', () => import('./commands/sync.js')],
   [
     'replay <RUN>',
-    'Try the rows again that a failed run has in quarantine, and only these.',
+    'Finish a failed run: try its quarantined rows again, load what was cut short, and only that.',
     () => import('./commands/replay.js'),
   ],
   [

@@ -15,13 +15,12 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ChildStatus, PreparedRun, ResolvedRun, SyncJobInput } from '../activities/types.js';
+import type { ChildStatus, PreparedRun, ResolvedRun } from '../activities/types.js';
 import { type Group, groupsOf, share } from './groups.js';
 import type { holdSnapshot } from './holdSnapshot.js';
 import { type GroupReport, type Progress, type TableState, type Window, windowSignal } from './messages.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
 import { progressTable } from './progressTable.js';
-import type { syncJob } from './syncJob.js';
 import type { syncTable } from './syncTable.js';
 
 /** What a run hands itself over continue-as-new. */
@@ -66,7 +65,8 @@ export class Conductor {
   constructor(
     private readonly resolved: ResolvedRun,
     private readonly prepared: PreparedRun,
-    private readonly input: SyncJobInput & { tuning?: Tuning },
+    /** Of the workflow, for its next leg. */
+    private readonly input: { readonly tuning?: Tuning; readonly [field: string]: unknown },
     paused: boolean,
     carried?: Carried,
   ) {
@@ -328,7 +328,7 @@ export class Conductor {
       info.historyLength > (this.input.tuning?.historyLimit ?? Number.POSITIVE_INFINITY);
     if (!full || CancellationScope.current().consideredCancelled) return;
     await condition(allHandlersFinished);
-    await continueAsNew<typeof syncJob>({
+    await continueAsNew<(input: { carried: Carried }) => Promise<unknown>>({
       ...this.input,
       carried: {
         resolved: this.resolved,

@@ -2,22 +2,24 @@ import {
   ApplicationFailure,
   CancellationScope,
   isCancellation,
-  setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { BegunReplay, ReplayInput, RunVerdict } from '../activities/types.js';
 import type { RunRef } from '../ledger/types.js';
 import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
-import { Conductor } from './conductor.js';
+import { type Carried, Conductor } from './conductor.js';
 import { describeFailure } from './failures.js';
-import { progressQuery, reportSignal } from './messages.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
 import { checkReplayInput } from './replayInput.js';
+import { steer } from './steering.js';
 import { refuseVerdict } from './verdict.js';
 
-/** Input of `replayFailedBatches`. */
+/** Input of `replayFailedBatches`, with what it hands itself over continue-as-new. */
 export interface ReplayWorkflowInput extends ReplayInput {
+  /** Set by the workflow itself. */
+  carried?: Carried;
+  begun?: BegunReplay;
   /** For tests. */
   tuning?: Tuning;
 }
@@ -36,29 +38,32 @@ interface Replayed {
 }
 
 /**
- * Tries the rows again that a failed run has in quarantine, under a new snapshot of the source and by the plan that the
- * run pinned, or by a corrected job. Then settles what is owed, validates, and ends the run anew: complete when nothing
- * is left, else failed with what is. Started with nothing, it lists the runs that may be replayed.
+ * Finishes a failed run: loads tables whose load was cut short, and tries the rows again that are in quarantine, under a
+ * new snapshot of the source and by the plan that the run pinned, or by a corrected job. Then settles what is owed,
+ * validates, and ends the run anew: complete when nothing is left, else failed with what is. Started with nothing, it
+ * lists the runs that may be replayed.
  */
 export async function replayFailedBatches(input?: ReplayWorkflowInput): Promise<ReplayResult> {
-  const { tuning, ...request } = checkReplayInput(input);
+  const { carried, tuning, begun: known, ...request } = checkReplayInput(input);
   const activities = activitiesOf(tuning);
-  let conductor: Conductor | undefined;
-  setHandler(progressQuery, () => conductor?.progress() ?? planning(request), {
-    description: 'Tables, rows and phase of the replay.',
-  });
-  setHandler(reportSignal, (report) => conductor?.take(report), {
-    description: 'Sent by the workflow that holds the snapshot.',
-  });
-  const begun = await begin(activities, request);
-  const { ref } = begun;
+  let conductor =
+    carried && new Conductor(carried.resolved, carried.prepared, { begun: known, tuning }, false, carried);
+  const wishes = steer(
+    () => conductor,
+    () => planning(request),
+  );
+  const begun = known ?? (await begin(activities, request));
+  const { ref, mode, prepared, again } = begun;
   const replayed = { copied: 0, gone: 0 };
   let checks: RunVerdict['checks'] = [];
   try {
-    conductor = new Conductor({ ref, mode: begun.mode }, begun.prepared, { tuning }, false);
-    await conductor.endFormerSnapshot();
-    await conductor.holdSnapshot();
-    await activities.longControl.openReplay(ref);
+    if (!conductor) {
+      conductor = new Conductor({ ref, mode }, prepared, { begun, tuning }, wishes.paused);
+      await conductor.endFormerSnapshot();
+      await conductor.holdSnapshot();
+      await activities.longControl.openReplay(ref, { loaded: prepared.layers.flat(), again });
+    }
+    await conductor.loadTables();
     await replayRows(activities, begun, conductor, replayed);
     conductor.enter('settling');
     await activities.longControl.settleTables(ref, begun.tables);
@@ -70,15 +75,18 @@ export async function replayFailedBatches(input?: ReplayWorkflowInput): Promise<
     await activities.longControl.finishRun(ref, { state: 'complete', checks, replayed });
     return { run: ref.run, job: ref.job, verdict, replayed };
   } catch (error) {
+    if (conductor?.isContinuing(error)) throw error;
     const failure = describeFailure(error);
     const undone = await CancellationScope.nonCancellable(() =>
-      end(activities, ref, failure, checks, replayed),
+      end(activities, ref, conductor, failure, { checks, replayed }),
     );
     if (isCancellation(error) && !undone) throw error;
     throw ApplicationFailure.nonRetryable([failure.message, undone].filter(Boolean).join(' '), failure.type);
   } finally {
-    await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
-    conductor?.enter('ended');
+    if (!conductor?.continuing) {
+      await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
+      conductor?.enter('ended');
+    }
   }
 }
 
@@ -139,12 +147,13 @@ const PASSES = 1_000;
 async function end(
   activities: Activities,
   ref: RunRef,
+  conductor: Conductor | undefined,
   { type, message }: { type: string; message: string },
-  checks: RunVerdict['checks'],
-  replayed: Replayed,
+  so: { checks: RunVerdict['checks']; replayed: Replayed },
 ): Promise<string | undefined> {
   try {
-    const failed = { state: 'failed', error: type, message, checks, replayed } as const;
+    await conductor?.stopTables();
+    const failed = { state: 'failed', error: type, message, ...so } as const;
     await activities.longControl.finishRun(ref, failed);
     return undefined;
   } catch (second) {

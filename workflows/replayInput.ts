@@ -3,7 +3,9 @@ import { isFile } from './input.js';
 import type { ReplayWorkflowInput } from './replayFailedBatches.js';
 
 const EXAMPLE = '{"run": "01a20660"}';
-const FIELDS = ['run', 'tables', 'batches', 'job', 'file', 'env', 'tuning'];
+const FIELDS = ['run', 'tables', 'batches', 'job', 'file', 'env'];
+/** Those that people do not give. */
+const OWN = ['carried', 'begun', 'tuning'];
 
 /**
  * The one argument of `replayFailedBatches`, as a person may have typed it: every mistake at once, none retried. A run
@@ -19,8 +21,8 @@ export function checkReplayInput(input: unknown): ReplayWorkflowInput {
   }
   const given = input as Record<string, unknown>;
   const mistakes = Object.keys(given)
-    .filter((key) => !FIELDS.includes(key))
-    .map((key) => `unknown field "${key}" (known: ${FIELDS.slice(0, -1).join(', ')})`);
+    .filter((key) => ![...FIELDS, ...OWN].includes(key))
+    .map((key) => `unknown field "${key}" (known: ${FIELDS.join(', ')})`);
   for (const key of ['run', 'job', 'env']) {
     if (given[key] !== undefined && typeof given[key] !== 'string')
       mistakes.push(`"${key}" must be a string`);

@@ -2,7 +2,6 @@ import {
   ApplicationFailure,
   CancellationScope,
   isCancellation,
-  setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -12,8 +11,8 @@ import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
 import { type Carried, Conductor } from './conductor.js';
 import { describeFailure } from './failures.js';
 import { checkInput } from './input.js';
-import { concurrencyUpdate, pauseSignal, progressQuery, reportSignal, resumeSignal } from './messages.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
+import { steer } from './steering.js';
 import { refuseVerdict } from './verdict.js';
 
 /** Input of `syncJob`, with what it hands itself over continue-as-new. */
@@ -40,34 +39,10 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
   // Buffered signals reach their handlers as soon as these are set, so the conductor of a later leg is there before.
   let conductor =
     carried && new Conductor(carried.resolved, carried.prepared, { ...job, tuning }, false, carried);
-  let paused = false;
-  setHandler(progressQuery, () => conductor?.progress() ?? planning(job), {
-    description: 'Tables, rows and phase of the run.',
-  });
-  const pause = (on: boolean) => {
-    paused = on;
-    return conductor?.pause(on);
-  };
-  setHandler(pauseSignal, () => pause(true), {
-    description: 'Starts no new partition until resumed. Those under way finish.',
-  });
-  setHandler(resumeSignal, () => pause(false), { description: 'Goes on after a pause.' });
-  setHandler(reportSignal, (report) => conductor?.take(report), {
-    description: 'Sent by the workflows of the tables.',
-  });
-  setHandler(concurrencyUpdate, ({ partitions }) => conductor!.setConcurrency(partitions), {
-    description: 'Changes how many partitions are in flight at once, over all tables: {"partitions": 8}.',
-    validator: ({ partitions }) => {
-      if (!conductor) throw ApplicationFailure.nonRetryable('The run is still being planned.', 'JobInvalid');
-      if (!Number.isInteger(partitions) || partitions < 1 || partitions > 1000) {
-        throw ApplicationFailure.nonRetryable(
-          '"partitions" must be a whole number from 1 to 1000.',
-          'JobInvalid',
-        );
-      }
-    },
-  });
-
+  const wishes = steer(
+    () => conductor,
+    () => planning(job),
+  );
   let checks: RunVerdict['checks'] = [];
   const resolved = carried?.resolved ?? (await resolve(activities, job));
   const { ref } = resolved;
@@ -79,7 +54,7 @@ export async function syncJob(input?: SyncJobWorkflowInput): Promise<SyncResult>
   try {
     if (!conductor) {
       const prepared = await activities.planning.prepareRun(ref, job);
-      conductor = new Conductor(resolved, prepared, { ...job, tuning }, paused);
+      conductor = new Conductor(resolved, prepared, { ...job, tuning }, wishes.paused);
       await conductor.holdSnapshot();
       await activities.longControl.openDestination(ref);
     }

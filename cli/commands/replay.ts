@@ -34,7 +34,7 @@ export function define(command: Command): void {
       'after',
       `
 Tries the rows again that a failed run has in quarantine, and only these, after their cause was mended: at the source, in
-the destination, or in the job file. A corrected job may change the treatment of columns on which nothing else depends:
+the destination, or in the job file. Tables whose load was cut short are loaded to their end. A corrected job may change the treatment of columns on which nothing else depends:
 none of a key, a unique index or a foreign key. Rows that wait for a parent are always among those that are tried.
 
 Exit code 0 only when nothing is left in quarantine and every check passed.

@@ -4,7 +4,7 @@ import type { TablePlan } from '../../plan/plan.js';
 import type { TwinGuard } from '../ledger/twins.js';
 import type { Session } from '../session.js';
 import { filterConditions, readParents } from './filter.js';
-import { keepTable } from './keep.js';
+import { hasKeepTable, keepTable } from './keep.js';
 import { blockRanges, keyRanges, type RangeReader, readKeyColumns } from './reads.js';
 import { type RowShape, rowShape } from './shape.js';
 import { copySink, type RowSink, upsertSink } from './sink.js';
@@ -75,7 +75,10 @@ export async function tableContext(context: TaskContext, table: LoadTable): Prom
           context.destination,
           plan,
           into,
-          plan.deleteMissing && task.work.kind !== 'rows' ? keepTable(task.run, plan) : undefined,
+          plan.deleteMissing &&
+            (task.work.kind !== 'rows' || (await hasKeepTable(context.destination, task.run, plan)))
+            ? keepTable(task.run, plan)
+            : undefined,
         )
       : copySink(context.destination, plan, into);
   return { ...context, ...reading, table, sink };

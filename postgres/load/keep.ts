@@ -51,7 +51,8 @@ export async function deleteMissing(destination: Session, run: string, plan: Tab
 /**
  * After the load of an `upsert` with `deleteMissing`: deletes what the source no longer has, children before the parents
  * that they reference, a table a transaction; tables that a former attempt has done are left alone. When rows are in
- * quarantine nothing is deleted, since those would count as missing, and a sentence that says so is returned.
+ * quarantine nothing is deleted, since those would count as missing, and a sentence that says so is returned; a replay
+ * does it when none is left.
  */
 export async function followDeletions(
   destination: Session,
@@ -64,10 +65,8 @@ export async function followDeletions(
     'SELECT count(*) AS n FROM lethe.quarantine WHERE run = $1 AND replayed_at IS NULL',
     [run],
   );
-  if (row?.n !== '0') {
-    await dropKeepTables(destination, run);
+  if (row?.n !== '0')
     return 'Deletions of the source were not followed this time: rows are in quarantine, and would count as deleted.';
-  }
   for (const id of order.flat().reverse()) {
     const table = tables.find((candidate) => candidate.id === id && candidate.deleteMissing);
     if (!table) continue;
@@ -78,6 +77,14 @@ export async function followDeletions(
     });
   }
   return undefined;
+}
+
+/** Whether the table is there: not when an earlier version ended the run. */
+export async function hasKeepTable(destination: Session, run: string, plan: TablePlan): Promise<boolean> {
+  const [row] = await query(destination, 'SELECT to_regclass($1) IS NOT NULL AS there', [
+    keepTable(run, plan),
+  ]);
+  return row?.there === 't';
 }
 
 /** Removes the tables of a run that ends without having deleted, and of runs that have ended without a word. */

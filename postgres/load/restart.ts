@@ -44,3 +44,19 @@ export async function restartTable(
   await execute(destination, `TRUNCATE ${only}${quoteTable(plan.destination)}`);
   return next!;
 }
+
+/**
+ * Forgets what the run did to a table that it lost or cannot go on with: the next cut begins anew, and taking away what
+ * is in the way of the load empties it. In the caller's transaction, which has taken the table's epoch.
+ */
+export async function forgetTable(destination: Session, run: string, plan: TablePlan): Promise<void> {
+  await dropPartitions(destination, run, plan.id);
+  await dropQuarantined(destination, run, plan.id);
+  if (plan.deleteMissing) await execute(destination, `DROP TABLE IF EXISTS ${keepTable(run, plan)}`);
+  const { schema, name } = plan.destination;
+  await execute(
+    destination,
+    'UPDATE lethe.epoch SET emptied = NULL WHERE schema_name = $1 AND table_name = $2',
+    [schema, name],
+  );
+}

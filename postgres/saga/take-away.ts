@@ -37,6 +37,8 @@ export interface TakeAwayOptions {
   readonly keepIndexesBelow?: number;
   /** Milliseconds to wait for a lock that another session holds. Default 60,000. */
   readonly lockPatienceMs?: number;
+  /** Ids of the tables that are loaded, when the others of the plan are left as they are. Default: all. */
+  readonly only?: ReadonlySet<number>;
 }
 
 export interface TakenAway {
@@ -81,10 +83,11 @@ async function takeAwayPatiently(
   plan: SagaPlan,
   options: TakeAwayOptions,
 ): Promise<TakenAway> {
-  const relations = await jobRelations(session, plan.tables);
+  const all = await jobRelations(session, plan.tables);
+  const relations = all.filter(({ table }) => options.only?.has(table.id) ?? true);
   if (plan.mode === 'replace') await lockTables(session, relations);
   const way = await silenceFor(session, plan.mode);
-  const found = await removals(session, plan, relations, way, options);
+  const found = await removals(session, plan, { all, relations }, way, options);
   const { adopted, known } = await adopt(session, run, plan);
   const fresh = found.filter((removal) => !known.has(identity(removal)));
   await recordTaken(session, run, fresh);
@@ -107,11 +110,14 @@ async function takeAwayPatiently(
 async function removals(
   session: Session,
   plan: SagaPlan,
-  relations: readonly Relation[],
+  { all, relations }: { readonly all: readonly Relation[]; readonly relations: readonly Relation[] },
   way: Silence,
   options: TakeAwayOptions,
 ): Promise<Removal[]> {
-  const keys = await foreignKeyRemovals(session, relations);
+  const wanted = new Set(relations.map(({ table }) => quoteTable(table.destination)));
+  const keys = (await foreignKeyRemovals(session, all)).filter(({ facts: { foreignKey: key } }) =>
+    [key!.root, key!.parentRoot].some((table) => wanted.has(quoteTable(table))),
+  );
   const guards = await guardRemovals(session, relations, way);
   if (plan.mode === 'upsert') return [...keys.filter(insideCycle(plan)), ...guards];
   const threshold = Math.min(

@@ -142,3 +142,24 @@ it('a corrected job may not change what other rows depend on', async () => {
   const [row] = await ask(ends.destination, 'SELECT state FROM lethe.run');
   expect(row).toEqual({ state: 'failed' });
 });
+
+it('an upsert that follows deletions does so once nothing is left in quarantine', async () => {
+  await ask(ends.source, MEND_SOURCE);
+  await ask(ends.source, 'UPDATE public.person SET age = 9 WHERE id = 300');
+  const upsert = { ...jobFile(ends, BROKEN_RULES) };
+  upsert.text = upsert.text.replace('mode: replace', 'mode: upsert, deleteMissing: true');
+  await (await stage.start('crm', { file: upsert })).result();
+
+  await ask(ends.source, 'DELETE FROM public.visit WHERE id = 5');
+  await ask(ends.source, `UPDATE public.person SET account = 'none' WHERE id = 7`);
+  const handle = await stage.start('crm', { file: upsert });
+  expect(await failureOf(handle)).toMatchObject({ type: 'RowsQuarantined' });
+  const visits = 'SELECT count(*) AS n FROM public.visit';
+  expect(await ask(ends.destination, visits)).toEqual([{ n: '1200' }]);
+
+  await ask(ends.source, `UPDATE public.person SET account = 'DE89370400440532013000' WHERE id = 7`);
+  const { replayed, verdict } = await (await replay(stage, await runOf(handle), { file: upsert })).result();
+  expect(replayed).toEqual({ copied: 1, gone: 0 });
+  expect(verdict.ok).toBe(true);
+  expect(await ask(ends.destination, visits)).toEqual([{ n: '1199' }]);
+});
