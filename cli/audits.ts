@@ -17,6 +17,8 @@ import { jobArgument } from './inputs.js';
 
 /** A ledger to be audited: a destination's, or an exported one. */
 export interface AuditableLedger extends AuditedLedger {
+  /** Of an export: whose signature over the whole file fits; null when none does. */
+  readonly signedBy?: string | null;
   /** Row digests that a batch kept, where it did. */
   evidence(batch: { readonly partition: number; readonly batch: number }): Promise<Buffer | undefined>;
   findEvidence(table: number, digest: Buffer): Promise<EvidencePlace | undefined>;
@@ -69,6 +71,7 @@ export async function audit(ledger: AuditableLedger, options: AuditOptions): Pro
       'The job key is not the one that the run pinned: --job names another job, its key was changed, or the pins were.',
     );
   }
+  checkFile(ledger.signedBy, options.publicKey ?? means.keys?.signing.publicKey, findings);
   const trusted = keys !== undefined && segments.at(-1)?.signed != null && holds(findings);
   const source = means.job && (await sourceOf(means.job, options));
   let row: RowAudit | undefined;
@@ -94,6 +97,19 @@ export async function audit(ledger: AuditableLedger, options: AuditOptions): Pro
     findings: list,
     ...(row && { row }),
   };
+}
+
+function checkFile(
+  signedBy: string | null | undefined,
+  expected: string | undefined,
+  findings: Findings,
+): void {
+  if (signedBy === undefined) return;
+  if (signedBy === null) {
+    findings.add('mismatch', 'signature', 'The file does not fit its last line: it was changed, or cut off.');
+  } else if (expected !== undefined && signedBy !== expected) {
+    findings.add('mismatch', 'signature', 'The file was signed by somebody who does not hold the job key.');
+  }
 }
 
 function holds(findings: Findings): boolean {

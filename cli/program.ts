@@ -78,9 +78,14 @@ const COMMANDS: readonly Entry[] = [
     () => import('./commands/report.js'),
   ],
   [
-    'audit <RUN>',
+    'audit [RUN]',
     'Check the ledger of a run against its signature, its rules and the source, and say what does not match.',
     () => import('./commands/audit.js'),
+  ],
+  [
+    'ledger',
+    "Export a job's ledger, signed, or prune old runs from it.",
+    () => import('./commands/ledger.js'),
   ],
   [
     'apply <JOB>',

@@ -4,6 +4,7 @@ import { findEvidence, readEvidence, readLedgerOf } from '../../postgres/ledger/
 import { withTransaction } from '../../postgres/session.js';
 import { type Audit, type AuditOptions, audit } from '../audits.js';
 import { EXIT } from '../exit.js';
+import { openExport } from '../exports.js';
 import { findRunByText, type LedgerOptions, readLedger } from '../ledgers.js';
 import { auditText } from '../print/audit.js';
 import { say, sayJson } from '../terminal.js';
@@ -15,6 +16,7 @@ export function define(command: Command): void {
     .option('--row <table-and-key...>', 'check one record instead of a sample: its table and its key')
     .option('--source <ref>', 'read another source than the job says, a restored backup say')
     .option('--public-key <base64>', 'whom the signature must be of, where the job key is not at hand')
+    .option('--file <export>', 'audit an exported ledger instead of a destination')
     .option('--json', 'print it as JSON')
     .addHelpText(
       'after',
@@ -25,12 +27,26 @@ the run say nothing about the run, are listed apart, and leave the exit code at 
 Examples:
   $ lethe audit last --job crm-staging.yaml
   $ lethe audit 01a20660 --job crm-staging.yaml --sample 100 --json
-  $ lethe audit 01a20660 --job crm-staging.yaml --row public.customer 42`,
+  $ lethe audit 01a20660 --job crm-staging.yaml --row public.customer 42
+  $ lethe audit --file crm-2026.jsonl --job crm-staging.yaml`,
     )
     .action(run);
 }
 
-async function run(text: string, options: LedgerOptions & AuditOptions & { json?: boolean }): Promise<void> {
+interface AuditCommandOptions extends LedgerOptions, AuditOptions {
+  readonly file?: string;
+  readonly json?: boolean;
+}
+
+async function run(text: string | undefined, options: AuditCommandOptions): Promise<void> {
+  const done =
+    options.file === undefined
+      ? await auditDestination(text ?? 'last', options)
+      : await auditFile(options.file, text ?? 'last', options);
+  show(done, options.json ?? false);
+}
+
+async function auditDestination(text: string, options: AuditCommandOptions): Promise<Audit> {
   const { ledger, row } = await findRunByText(text, options);
   const done = await readLedger(ledger, (session) =>
     withTransaction(
@@ -50,7 +66,20 @@ async function run(text: string, options: LedgerOptions & AuditOptions & { json?
     ),
   );
   if (!done) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
-  show(done, options.json ?? false);
+  return done;
+}
+
+async function auditFile(file: string, text: string, options: AuditCommandOptions): Promise<Audit> {
+  const exported = await openExport(file);
+  const found = exported.runs.filter(
+    ({ run: id }) => text === 'last' || (text.length >= 4 && id.startsWith(text)),
+  );
+  const wanted = found.at(-1);
+  if (!wanted || (found.length > 1 && text !== 'last')) {
+    const ids = exported.runs.map(({ run: id }) => id).join(', ');
+    throw new LetheError('UnknownRun', `"${text}" is not one run of ${file}, which has: ${ids || 'none'}.`);
+  }
+  return audit({ ...(await exported.ledger(wanted.run)), signedBy: exported.signedBy ?? null }, options);
 }
 
 /** Prints an audit and sets the exit code. */

@@ -116,6 +116,35 @@ describe('lethe audit', () => {
     expect(JSON.parse(row.out)).toMatchObject({ ok: true, row: { result: 'different' } });
   });
 
+  it('verifies an exported ledger, and finds what was changed in the file', async () => {
+    expect(await desk.lethe('ledger', 'export', 'people.yaml', '-o', 'kept.jsonl')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('1 run in kept.jsonl'),
+    });
+    const text = readFileSync(join(desk.folder, 'kept.jsonl'), 'utf8');
+    expect(text).not.toMatch(/Zebulon|secret\.example/i);
+    const kept = await desk.lethe('audit', '--file', 'kept.jsonl', '--job', 'people.yaml', '--sample', '100');
+    expect(kept).toMatchObject({ code: 0, out: expect.stringContaining('Nothing contradicts the ledger') });
+    expect(kept.out).toContain('changed or deleted since: 1; changed or put in since: 1.');
+    const row = ['--row', 'public.person', '7'];
+    expect(await desk.lethe('audit', '--file', 'kept.jsonl', '--job', 'people.yaml', ...row)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('byte by byte, what the run read'),
+    });
+    desk.write('cut.jsonl', text.slice(0, text.lastIndexOf('\n', text.length - 2) + 1));
+    desk.write('edited.jsonl', text.replace('"attempt":1', '"attempt":2'));
+    for (const file of ['cut.jsonl', 'edited.jsonl']) {
+      const { code, out } = await desk.lethe('audit', '--file', file, '--job', 'people.yaml');
+      expect({ code, out }).toMatchObject({
+        code: 1,
+        out: expect.stringContaining('The file does not fit its last line'),
+      });
+    }
+    expect(await desk.lethe('audit', '--file', 'people.yaml', '--job', 'people.yaml')).toMatchObject({
+      code: 2,
+    });
+  });
+
   it('names what somebody changed in the ledger, with exit code 1', async () => {
     await sql(destination, 'UPDATE lethe.batch SET rows = rows + 1 WHERE batch = 0');
     const { code, out } = await desk.lethe('audit', 'last', '--job', 'people.yaml');
@@ -125,5 +154,27 @@ describe('lethe audit', () => {
     const row = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--row', 'public.person', '7');
     expect(row).toMatchObject({ code: 1, err: expect.stringContaining('LedgerTampered') });
     await sql(destination, 'UPDATE lethe.batch SET rows = rows - 1 WHERE batch = 0');
+  });
+});
+
+describe('lethe ledger prune', () => {
+  it('keeps what the destination holds, and removes what is old', async () => {
+    expect(await desk.lethe('ledger', 'prune', 'people.yaml')).toMatchObject({ code: 2 });
+    expect(await desk.lethe('ledger', 'prune', 'people.yaml', '--keep', 'long')).toMatchObject({ code: 2 });
+    expect(await desk.lethe('sync', 'people.yaml')).toMatchObject({ code: 0 });
+    await sql(destination, `UPDATE lethe.run SET ended_at = ended_at - interval '1 year'`);
+    const dry = await desk.lethe('ledger', 'prune', 'people.yaml', '--keep', '90d', '--dry-run');
+    expect(dry).toMatchObject({ code: 0, out: expect.stringContaining('1 run would go') });
+    expect(await desk.lethe('ledger', 'prune', 'people.yaml', '--keep-runs', '2')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('0 runs removed'),
+    });
+    expect(await desk.lethe('ledger', 'prune', 'people.yaml', '--keep', '90d')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('1 run removed'),
+    });
+    const left = JSON.parse((await desk.lethe('runs', '--job', 'people.yaml', '--json')).out) as unknown[];
+    expect(left).toHaveLength(1);
+    expect(await desk.lethe('audit', 'last', '--job', 'people.yaml')).toMatchObject({ code: 0 });
   });
 });
