@@ -1,4 +1,4 @@
-import type { PartitionTask } from '../postgres/load/task.js';
+import type { LoadProgress, PartitionTask } from '../postgres/load/task.js';
 import type { Inspection } from '../quality/inspection.js';
 import type { InspectTask } from '../quality/task.js';
 import type { ChildStatus, PartitionResult } from './types.js';
@@ -16,7 +16,11 @@ export interface Dependencies {
   /** Turns a reference (`env:`, `file:`, `exec:`) into its value. */
   resolve(reference: string): Promise<string>;
   /** Runs partitions in a thread of the pool; `progress` is called after chunks and batches. */
-  load(task: PartitionTask, progress: () => void, signal: AbortSignal): Promise<PartitionResult>;
+  load(
+    task: PartitionTask,
+    progress: (progress: LoadProgress) => void,
+    signal: AbortSignal,
+  ): Promise<PartitionResult>;
   /** Looks at the rows of a finished run in a thread of the pool. */
   inspect(task: InspectTask, signal: AbortSignal): Promise<Inspection>;
 }

@@ -9,6 +9,7 @@ import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger
 import { dropKeepTables } from '../postgres/load/keep.js';
 import { type Restored, restoreRuns } from '../postgres/saga/restore.js';
 import type { Dependencies } from './dependencies.js';
+import { countRun } from './metrics.js';
 import { type OpenRun, withRun } from './run.js';
 import type { RunEnd } from './types.js';
 
@@ -73,4 +74,5 @@ async function sign(run: OpenRun, end: RunEnd, restored: Restored | undefined): 
     restored: restored && { emptied: restored.emptied, owed: restored.owed },
   };
   await endRun(session, ref.run, { state: end.state, report, ...signReport(report, keys.signing) });
+  countRun(ref.job, end.state, report.tables);
 }

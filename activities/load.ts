@@ -6,11 +6,12 @@ import type { Plan, TablePlan } from '../plan/plan.js';
 import { readPartition } from '../postgres/ledger/batches.js';
 import { currentSnapshots, type HeldSnapshot, loseSnapshot } from '../postgres/ledger/snapshots.js';
 import { cutTable as cut } from '../postgres/load/cut.js';
-import type { LoadResult, PartitionTask } from '../postgres/load/task.js';
+import type { LoadProgress, LoadResult, PartitionTask } from '../postgres/load/task.js';
 import { silenceFor } from '../postgres/saga/guards.js';
 import { underSnapshot } from '../postgres/snapshot.js';
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
+import { batchMetrics } from './metrics.js';
 import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
 import { withSource } from './source.js';
 
@@ -45,7 +46,12 @@ export async function load(
   work: PartitionTask['work'],
 ): Promise<LoadResult> {
   const task = await loadTask(deps, run, tables, work);
-  return tellingLoss(deps, run, task.snapshot.ids, () => deps.load(task, heartbeat, run.signal));
+  const metrics = batchMetrics(run.ref.job);
+  const progress = ({ ended }: LoadProgress) => {
+    heartbeat();
+    if (ended) metrics(ended);
+  };
+  return tellingLoss(deps, run, task.snapshot.ids, () => deps.load(task, progress, run.signal));
 }
 
 /** Cuts a table into partitions under the snapshot, once; the ids of those that are not done. */

@@ -11,6 +11,7 @@ import {
 } from '../postgres/ledger/snapshots.js';
 import { query, type Session } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
+import { snapshotAge } from './metrics.js';
 import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
 import { withSource } from './source.js';
 
@@ -28,7 +29,12 @@ export async function holdSnapshot(deps: Dependencies, ref: RunRef, holder: numb
       run,
       async (source) => {
         await openSnapshot(run, source, holder);
-        await keepOpen(run, source);
+        const tellAge = snapshotAge(ref.job, holder);
+        try {
+          await keepOpen(run, source, tellAge);
+        } finally {
+          tellAge(0);
+        }
       },
       `s${holder}`,
     );
@@ -85,11 +91,16 @@ async function newGeneration({ session, ref }: OpenRun, source: Session): Promis
 }
 
 /** The heartbeat follows the source's answers: a holder that cannot reach it is replaced. */
-async function keepOpen({ pins, signal, ref }: OpenRun, source: Session): Promise<void> {
+async function keepOpen(
+  { pins, signal, ref }: OpenRun,
+  source: Session,
+  tellAge: (seconds: number) => void,
+): Promise<void> {
   const since = Date.now();
   for (;;) {
     await query(source, 'SELECT 1');
     heartbeat();
+    tellAge((Date.now() - since) / 1000);
     if (Date.now() - since > pins.snapshot.maxAgeSeconds * 1_000) {
       throw new LetheError(
         'SnapshotExpired',

@@ -18,6 +18,11 @@ export function scheduleId(job: string): string {
   return `sync:${job}`;
 }
 
+/** The job that a schedule of ours runs; undefined for others' schedules. */
+export function jobOfSchedule(id: string): string | undefined {
+  return id.startsWith('sync:') ? id.slice('sync:'.length) : undefined;
+}
+
 export interface Applied {
   readonly id: string;
   readonly action: 'created' | 'updated';

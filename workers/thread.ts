@@ -27,7 +27,10 @@ export type ThreadOutput<K extends WorkKind = WorkKind> =
   | { readonly result: ThreadWork[K]['result'] }
   | { readonly failure: { type: ErrorType; message: string; details: Readonly<Record<string, unknown>> } };
 
-/** Progress is told at most this often, in milliseconds: each message wakes the thread of the Temporal worker. */
+/**
+ * Progress is told at most this often, in milliseconds, but for the end of a batch: each message wakes the thread of the
+ * Temporal worker.
+ */
 const PROGRESS_MS = 200;
 
 /** Entry of a pool thread: a task goes on in this one thread from its beginning to its end. */
@@ -37,7 +40,7 @@ export default async function run({ kind, task, port }: ThreadInput): Promise<Th
   let told = 0;
   const report = (progress: LoadProgress | InspectProgress) => {
     const now = Date.now();
-    if (now - told < PROGRESS_MS) return;
+    if (now - told < PROGRESS_MS && !('ended' in progress)) return;
     told = now;
     port.postMessage(progress);
   };

@@ -9,6 +9,8 @@ interface WorkerOptions {
   readonly threads?: number;
   readonly grace: number;
   readonly metrics?: string;
+  readonly health?: string;
+  readonly logFormat?: string;
 }
 
 export function define(command: Command): void {
@@ -20,6 +22,11 @@ export function define(command: Command): void {
       '--metrics <address>',
       'IP address and port that serve Prometheus metrics under /metrics (default: LETHE_METRICS, else none)',
     )
+    .option(
+      '--health <address>',
+      'IP address and port that serve /healthz and /readyz (default: LETHE_HEALTH, else none)',
+    )
+    .option('--log-format <format>', 'text or json (default: LETHE_LOG, else text)')
     .addHelpText(
       'after',
       `
@@ -33,7 +40,9 @@ Examples:
 }
 
 async function run(options: WorkerOptions): Promise<void> {
-  const metrics = metricsAddress(options.metrics ?? process.env.LETHE_METRICS);
+  const metrics = address('metrics', options.metrics ?? process.env.LETHE_METRICS);
+  const health = address('health', options.health ?? process.env.LETHE_HEALTH);
+  const format = logFormat(options.logFormat ?? process.env.LETHE_LOG);
   const { temporalSettings, connectClient } = await import('../../workers/connection.js');
   const settings = await temporalSettings();
   if (!settings) {
@@ -52,13 +61,16 @@ async function run(options: WorkerOptions): Promise<void> {
     shutdownGraceSeconds: options.grace,
     jobsFolder: jobFolder(),
     logLevel: 'INFO',
+    logFormat: format,
     metricsAddress: metrics,
+    ...(health !== undefined && { health: hostAndPort(health) }),
   });
-  tell(
+  const note = format === 'json' ? (text: string) => worker.log(text) : tell;
+  note(
     `Worker on ${settings.connection.address}, namespace ${settings.namespace}, queue ${options.taskQueue}; jobs of ${jobFolder()}`,
   );
   const stop = () => {
-    tell('Stopping: no new work; partitions under way end, or stop at their last committed batch.');
+    note('Stopping: no new work; partitions under way end, or stop at their last committed batch.');
     void worker.stop();
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
@@ -66,10 +78,20 @@ async function run(options: WorkerOptions): Promise<void> {
   await client.connection.close();
 }
 
-function metricsAddress(given: string | undefined): string | undefined {
+function address(option: 'metrics' | 'health', given: string | undefined): string | undefined {
   if (!given || /^(\d+(\.\d+){3}|\[[0-9a-fA-F:]+\]):\d+$/.test(given)) return given || undefined;
   throw new LetheError(
     'JobInvalid',
-    '--metrics (LETHE_METRICS) takes an IP address and a port, e.g. 127.0.0.1:9464.',
+    `--${option} (LETHE_${option.toUpperCase()}) takes an IP address and a port, e.g. 127.0.0.1:9464.`,
   );
+}
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+}
+
+function logFormat(given: string | undefined): 'text' | 'json' {
+  if (!given || given === 'text' || given === 'json') return given === 'json' ? 'json' : 'text';
+  throw new LetheError('JobInvalid', '--log-format (LETHE_LOG) is text or json.');
 }

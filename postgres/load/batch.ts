@@ -20,6 +20,7 @@ import type { TableContext } from './context.js';
 import { type Pumped, pump, RowsRefused } from './pump.js';
 import type { Side } from './source.js';
 import { whileWaiting } from './waiting.js';
+import { BatchWatch } from './watch.js';
 
 /** A claimed batch, ready to be loaded. */
 export interface BatchWork {
@@ -86,6 +87,7 @@ async function batchTransaction(
   load: () => Promise<Loaded>,
 ): Promise<string | undefined> {
   const { destination, table, written } = context;
+  const watch = new BatchWatch(context, work.id);
   await query(destination, 'BEGIN');
   try {
     await fence(destination, table.epoch);
@@ -99,6 +101,7 @@ async function batchTransaction(
     await query(destination, 'COMMIT');
     written.rows += loaded.rows;
     written.bytes += loaded.bytes;
+    watch.tell('committed', loaded);
     return chain;
   } catch (error) {
     await query(destination, 'ROLLBACK').catch(() => undefined);
@@ -163,5 +166,6 @@ async function failed(context: TableContext, { id }: BatchWork, cause: unknown):
       await failBatch(destination, id, String(error.details.code ?? error.type));
     }).catch(() => undefined);
   }
+  new BatchWatch(context, id).tell('failed', { rows: 0, bytes: 0, quarantined: 0 });
   return error;
 }

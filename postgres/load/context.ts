@@ -21,6 +21,8 @@ export interface TaskContext {
   readonly report: (progress: LoadProgress) => void;
   /** Written by this task so far. */
   readonly written: { rows: number; bytes: number };
+  /** Milliseconds spent in transformers so far. */
+  readonly clock: { transformMs: number };
 }
 
 /** How the rows of a table are read and transformed. */
@@ -81,5 +83,17 @@ export async function tableContext(context: TaskContext, table: LoadTable): Prom
             : undefined,
         )
       : copySink(context.destination, plan, into);
-  return { ...context, ...reading, table, sink };
+  return { ...context, ...reading, compiled: timed(reading.compiled, context.clock), table, sink };
+}
+
+function timed(compiled: CompiledTable, clock: TaskContext['clock']): CompiledTable {
+  return {
+    ...compiled,
+    transform(chunk) {
+      const began = performance.now();
+      const transformed = compiled.transform(chunk);
+      clock.transformMs += performance.now() - began;
+      return transformed;
+    },
+  };
 }

@@ -34,6 +34,7 @@ export async function loadPartitions(
       report,
       guard: { staleAfterMs: task.staleAfterMs, prefix },
       written: { rows: 0, bytes: 0 },
+      clock: { transformMs: 0 },
     };
     if (task.work.kind === 'rows') return await replayTables(context, task.work);
     const done =

@@ -20,6 +20,7 @@ import { type TableContext, type TaskContext, tableContext } from './context.js'
 import { QuarantineBudget } from './quarantine.js';
 import { openRowKey, sealBounds } from './seals.js';
 import type { LoadResult, QuarantinedWork } from './task.js';
+import { BatchWatch } from './watch.js';
 
 interface Tried {
   readonly rows: number;
@@ -58,6 +59,7 @@ interface Account {
 /** Undefined when none is left. */
 async function trySome(loader: TableContext, work: QuarantinedWork): Promise<Tried | undefined> {
   const { destination, table, task, source, written } = loader;
+  const began = new BatchWatch(loader, { partition: 0, batch: 0 });
   await query(destination, 'BEGIN');
   try {
     await fence(destination, table.epoch);
@@ -75,6 +77,7 @@ async function trySome(loader: TableContext, work: QuarantinedWork): Promise<Tri
     await query(destination, 'COMMIT');
     written.rows += loaded.rows;
     written.bytes += loaded.bytes;
+    began.tell('committed', loaded);
     return { rows: loaded.rows, bytes: loaded.bytes, gone };
   } catch (error) {
     await query(destination, 'ROLLBACK').catch(() => undefined);

@@ -57,6 +57,21 @@ export interface LoadProgress {
   /** Rows and bytes written by this task. */
   readonly rows: number;
   readonly bytes: number;
+  /** A batch has just ended. */
+  readonly ended?: BatchEnd;
+}
+
+/** What a batch came to, for those who watch. */
+export interface BatchEnd {
+  /** `schema.table` of the source. */
+  readonly table: string;
+  readonly state: 'committed' | 'failed';
+  readonly rows: number;
+  readonly bytes: number;
+  readonly quarantined: number;
+  readonly seconds: number;
+  /** Of these, in transformers. */
+  readonly transformSeconds: number;
 }
 
 /** What the ledger says of the partitions of a task, earlier attempts included. */
