@@ -93,9 +93,9 @@ export interface CheckHistory {
   readonly distributions: readonly StoredDistribution[];
 }
 
-/** With the plan's id of its table. */
+/** With its table's name, or its id in the plan. */
 export interface StoredDistribution extends Omit<ReportedDistribution, 'table' | 'distance'> {
-  readonly table: number;
+  readonly table: number | string;
   readonly drift?: { readonly distance?: number };
 }
 
@@ -131,7 +131,7 @@ export async function reportModel(
     ...(history && { checked: { at: history.checkedAt, origin: history.origin, seconds: history.seconds } }),
     distributions: (history?.distributions ?? []).map(({ table, drift, ...rest }) => ({
       ...rest,
-      table: nameOf(table),
+      table: typeof table === 'number' ? nameOf(table) : table,
       ...(drift?.distance !== undefined && { distance: drift.distance }),
     })),
     timeline: totals.spans(),

@@ -11,7 +11,7 @@ export function checksSection({ checks, checked }: ReportModel): Markup | undefi
 ${checked && html`<p class="soft">Made ${checked.origin === 'run' ? 'at the end of the run' : html`later, by <code>lethe validate</code>`}, ${moment(checked.at)}, in ${duration(checked.seconds)}.</p>`}
 <div class="scroll"><table>
 <thead><tr><td></td><th scope="col">Check</th><th scope="col">What was found</th>
-${measured && html`<th scope="col" class="n">Observed</th><th scope="col" class="n">Expected</th>`}</tr></thead>
+${measured && html`<th scope="col" class="n">Observed</th><th scope="col" class="n">Expected, or allowed</th>`}</tr></thead>
 <tbody>${checks.map((check) => checkRow(check, measured))}</tbody>
 </table></div>
 </section>`;

@@ -116,6 +116,7 @@ ${frequencyPlot(one)}
 <table><thead><tr><td></td><th scope="col" class="n">source</th><th scope="col" class="n">destination</th></tr></thead><tbody>
 ${row('NULL', ({ nulls, rows }) => share(nulls, rows))}
 ${row('distinct', ({ distinct }) => count(distinct))}
-${row('characters', ({ length }) => (length ? `${length.least}–${length.most}, avg ${length.mean.toFixed(1)}` : '–'))}
+${row('characters', ({ length }) => (length ? `${length.least}–${length.most}` : '–'))}
+${row('on average', ({ length }) => (length ? length.mean.toFixed(1) : '–'))}
 </tbody></table></div>`;
 }
