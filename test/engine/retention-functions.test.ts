@@ -80,12 +80,15 @@ onVersions('sealing and revealing in the database', (version) => {
         for (const [i, vector] of vectors) {
           const [row] = await query(
             other,
-            `SELECT lethe.outcome($1, $2) AS outcome, encode(lethe.reveal_bytes($1, $2), 'hex') AS plain`,
+            `SELECT lethe.outcome($1, $2) AS outcome, encode(lethe.reveal_bytes($1, $2), 'hex') AS plain,
+               lethe.reveal($1, $2) AS shown`,
             [vector.token, vector.context],
           );
           if (row!.outcome !== vector.outcome) wrong.push([i, vector.outcome, row!.outcome]);
           if (row!.plain !== (vector.outcome === 'value' ? vector.plaintext : null))
             wrong.push([i, 'plaintext']);
+          const shown = revealText(new Revealer(new Keyring(rings), vector.context), vector.token);
+          if (row!.shown !== shown) wrong.push([i, 'shown']);
           const header = parseHeader(vector.token.slice(0, 13));
           if (!vector.dayKey || !['value', 'expired', 'noKey'].includes(vector.outcome) || rings.length === 0)
             continue;
