@@ -3,7 +3,8 @@ import { LetheError } from '../../errors/errors.js';
 /** A UTC day as `yyyy-mm-dd`, 2000-01-01 to 2099-12-31. */
 export type Day = string;
 
-const DAY_MS = 86_400_000;
+/** Milliseconds of a UTC day. */
+export const DAY_MS = 86_400_000;
 
 /** Whether a text is a day that a token can name: `2026-02-28`, not `2026-02-29`, not `1999-12-31`. */
 export function isDay(text: string): boolean {

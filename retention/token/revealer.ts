@@ -129,7 +129,7 @@ class OpenChunk {
   private bytes = 0;
   private records = 0;
   private readonly slots = new Map<Uint8Array, number>();
-  private readonly indices = new Int32Array(CHUNK_VALUES);
+  private readonly indices: number[] = [];
   private readonly headers: Header[] = [];
   private readonly tokens: string[] = [];
   private lastKeys: Uint8Array | undefined;

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { LetheError } from '../../errors/errors.js';
-import { addDays, type Day, dateOf, dayAt, requireDay } from './day.js';
+import { addDays, DAY_MS, type Day, dateOf, dayAt, requireDay } from './day.js';
 import { requirePolicy } from './format.js';
 
 /** What a reader gets of one policy. */
@@ -35,9 +35,16 @@ export function dayKeys(dayKey: Uint8Array, policy: string, day: Day): Buffer {
   return Buffer.concat([derive('xor'), derive('mac')]);
 }
 
-/** The rings of a reader, one a policy. */
+/** Most answers that are remembered. */
+const REMEMBERED = 4_096;
+
+/** The rings of a reader, one a policy. What a ring holds is read once: a new ring needs a new keyring. */
 export class Keyring {
   private readonly rings = new Map<string, CheckedRing>();
+  private date = -1;
+  private day: Day = '';
+  /** What was found today. */
+  private readonly found = new Map<string, Uint8Array | 'expired' | 'noKey'>();
 
   /**
    * @param now Milliseconds since 1970; default the clock.
@@ -56,14 +63,32 @@ export class Keyring {
 
   /** What the clock says, for whoever keeps answers of `find`: they are good for one day. */
   today(): Day {
-    return dayAt(this.now());
+    const now = this.now();
+    const date = Math.floor(now / DAY_MS);
+    if (date !== this.date) {
+      this.date = date;
+      this.day = dayAt(now);
+      this.found.clear();
+    }
+    return this.day;
   }
 
   /** The keys of a day (64 bytes), or why there are none for a reader. */
   find(policy: string, day: Day): Uint8Array | 'expired' | 'noKey' {
+    const today = this.today();
+    const id = `${policy} ${day}`;
+    let answer = this.found.get(id);
+    if (answer === undefined) {
+      answer = this.search(policy, day, today);
+      if (this.found.size === REMEMBERED) this.found.clear();
+      this.found.set(id, answer);
+    }
+    return answer;
+  }
+
+  private search(policy: string, day: Day, today: Day): Uint8Array | 'expired' | 'noKey' {
     const ring = this.rings.get(policy);
     if (!ring) return 'noKey';
-    const today = this.today();
     const first = ring.window === undefined ? ring.first : later(ring.first, addDays(today, -ring.window));
     if (day < first || ring.gone.has(day)) return 'expired';
     if (day > (ring.window === undefined ? ring.asOf : later(ring.asOf, today))) return 'noKey';
@@ -98,7 +123,13 @@ function checked(ring: Ring): CheckedRing {
   }
   if (!ring.simulated && !(Number.isInteger(window) && window! > 0))
     throw new LetheError('RetentionInvalid', `window ${what} is a number of days, 1 or more.`);
-  return { asOf, first, window: ring.simulated ? undefined : window, gone: new Set(gone), keys };
+  return {
+    asOf,
+    first,
+    window: ring.simulated ? undefined : window,
+    gone: new Set(gone),
+    keys: new Map(keys),
+  };
 }
 
 function later(a: Day, b: Day): Day {

@@ -166,7 +166,7 @@ class SealChunk {
   private bytes = 0;
   private records = 0;
   private readonly slots = new Map<Day, number>();
-  private readonly indices = new Int32Array(CHUNK_VALUES);
+  private readonly indices: number[] = [];
   private lastDay: Day | undefined;
   private lastSlot = 0;
 
