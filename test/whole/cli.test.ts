@@ -67,7 +67,7 @@ describe('lethe', () => {
   it('says what it can do, and what was probably meant', async () => {
     const help = await desk.lethe('--help');
     expect(help).toMatchObject({ code: 0, err: '' });
-    for (const name of 'init keygen grants claim plan sync restore worker dev runs show cancel explain apply doctor'.split(
+    for (const name of 'init keygen grants claim plan sync replay restore worker dev runs show cancel explain apply doctor'.split(
       ' ',
     )) {
       expect(help.out).toContain(`  ${name} `);
