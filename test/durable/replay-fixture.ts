@@ -31,7 +31,7 @@ INSERT INTO public.person
 SELECT i, 'badge ' || i, i % 90, 'nick ' || i, date '1950-01-01' + i % 20000, 'DE89370400440532013000',
        jsonb_build_object('street', 'Way ' || i)
   FROM generate_series(1, ${people}) i;
-INSERT INTO public.visit SELECT i, 1 + i % 5, 'note ' || i FROM generate_series(1, ${visits}) i;
+INSERT INTO public.visit SELECT i, 1 + i % 5, 'note ' || md5(i::text) FROM generate_series(1, ${visits}) i;
 UPDATE public.person SET badge = 'badge 100' WHERE id = 200;
 UPDATE public.visit SET person_id = 200 WHERE id = 777;
 UPDATE public.person SET age = 999 WHERE id = 300;
