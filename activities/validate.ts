@@ -7,7 +7,7 @@ import { advanceRun } from '../postgres/ledger/runs.js';
 import { currentSnapshots } from '../postgres/ledger/snapshots.js';
 import { quarantineReasons, summarize } from '../postgres/ledger/summary.js';
 import { type RunFacts, readRunFacts } from '../postgres/validate.js';
-import { judge, settingsOf } from '../quality/run.js';
+import { distributionRecords, judge, settingsOf } from '../quality/run.js';
 import type { InspectTask } from '../quality/task.js';
 import type { Dependencies } from './dependencies.js';
 import { type OpenRun, sessionName, withRun } from './run.js';
@@ -33,10 +33,7 @@ export async function validateRun(deps: Dependencies, ref: RunRef): Promise<RunV
       seconds: (Date.now() - began) / 1000,
       ...(inspection.snapshot !== undefined && { sourceSnapshot: inspection.snapshot }),
       checks,
-      distributions: inspection.distributions.map(({ table, ...rest }) => ({
-        table: names.get(table) ?? String(table),
-        ...rest,
-      })),
+      distributions: distributionRecords(pins.plan, inspection),
     });
     return {
       ok: !checks.some(fails) && reasons.length === 0,

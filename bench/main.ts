@@ -4,12 +4,14 @@ import { benchRetention } from './retention.js';
 import { runRounds, type Subject } from './rounds.js';
 import { openScene, type Scene } from './scene.js';
 import { benchSync } from './sync.js';
+import { benchValidate } from './validate.js';
 
-const HELP = `Usage: npm run bench -- sync|workers|engine|retention [--rows 1000000] [--rounds 5] [--threads 2]
+const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention [--rows 1000000] [--rounds 5] [--threads 2]
 
   sync       a whole \`lethe sync\` (plan, load, indexes, validation) on a running worker and Temporal server
   workers    the same with one worker process, then with two
   engine     the loading of rows alone, into a table with its indexes in place
+  validate   the checks at the end of whole runs, beside the copy
   retention  sealing and revealing of values on one core, and its memory; no server
 
 The first three beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
@@ -40,12 +42,16 @@ async function main(): Promise<number> {
     benchRetention(Number(values.rows), Number(values.rounds));
     return 0;
   }
-  if (values.help || !Object.hasOwn(SUBJECTS, name)) {
+  if (values.help || (name !== 'validate' && !Object.hasOwn(SUBJECTS, name))) {
     console.log(HELP);
     return values.help ? 0 : 2;
   }
   const scene = await openScene({ rows: Number(values.rows) });
   try {
+    if (name === 'validate') {
+      await benchValidate(scene, Number(values.threads), Number(values.rounds));
+      return 0;
+    }
     for (const open of SUBJECTS[name]!) {
       const subject = await open(scene, Number(values.threads));
       try {

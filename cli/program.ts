@@ -63,6 +63,11 @@ const COMMANDS: readonly Entry[] = [
     () => import('./commands/show.js'),
   ],
   [
+    'validate <JOB>',
+    'Check the newest complete run of a job once more, or show what earlier checks found.',
+    () => import('./commands/validate.js'),
+  ],
+  [
     'cancel <RUN>',
     'Cancel a run and wait until its destination has its constraints and triggers back.',
     () => import('./commands/cancel.js'),

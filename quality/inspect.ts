@@ -4,6 +4,7 @@ import { type TableName, tableText } from '../plan/catalog.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import { countOrphans, invalidConstraints, smallGroups } from '../postgres/inspect/constraints.js';
 import {
+  countChanged,
   type InspectedTable,
   type InspectOptions,
   inspectedTable,
@@ -75,7 +76,7 @@ async function inspectAll(
   const rows = source
     ? await inspectRows(destination, source, request, report)
     : { recomputed: [], residual: [], distributions: [], unread: 'no state of the source is held any more' };
-  report({ phase: 'constraints', done: 0, of: 1 });
+  report({ phase: "constraints", done: 0, of: 1 });
   return {
     ...rows,
     constraints: await invalidConstraints(destination, tables),
@@ -125,7 +126,8 @@ async function inspectRows(
     staged.push({ table, stage });
     if (settings.recompute.severity === 'off' || (!stage.keyed && !table.sample.whole)) continue;
     const unsteady = request.unsteady.has(tablePlan.id);
-    recomputed.push({ table: tablePlan.id, rows: stage.rows, ...(await stage.compare()), unsteady });
+    const changed = await countChanged(source, table);
+    recomputed.push({ table: tablePlan.id, rows: stage.rows, ...(await stage.compare()), changed, unsteady });
   }
   for (const [done, { table, stage }] of staged.entries()) {
     report({ phase: 'destination', table: tableText(table.plan.source), done, of: steps });

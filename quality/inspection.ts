@@ -27,6 +27,8 @@ export interface Recomputed {
   readonly missing: number;
   /** By column of the destination: rows that hold something else. */
   readonly differing: Readonly<Record<string, number>>;
+  /** Rows of the sample that changed, or came, at the source since the run; they are not compared. */
+  readonly changed: number;
   /** The source was read under another state than the load: what differs may have changed in between. */
   readonly unsteady: boolean;
 }

@@ -79,11 +79,13 @@ function judgeRecomputed(
     recomputedProblem(one, refused.get(one.table) ?? 0, severity, name(one.table)),
   );
   const rows = recomputed.reduce((sum, one) => sum + one.rows, 0);
+  const changed = recomputed.reduce((sum, one) => sum + one.changed, 0);
   return orAll(problems, {
     name: 'recompute',
     ok: true,
     observed: rows,
-    message: `${rows} rows were read and transformed again, and are in the destination as they must be.`,
+    details: { changed },
+    message: `${rows} rows were read and transformed again, and are in the destination as they must be.${changed > 0 ? ` ${changed} more have changed at the source since the run and were not compared.` : ''}`,
   });
 }
 
@@ -101,7 +103,7 @@ function recomputedProblem(
     ...columns.map(([column, count]) => `${count} differ in ${column}`),
   ];
   const why = unsteady
-    ? 'It was loaded under more than one state of the source: they may have changed in between. Run again to be sure.'
+    ? 'The source was read in another state than the run read: they may have changed in between. Run again to be sure.'
     : 'Somebody else wrote the destination, or a worker transforms otherwise. Run again with the destination to yourself.';
   return [
     {

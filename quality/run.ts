@@ -1,10 +1,11 @@
 import { DEFAULT_CHECKS } from '../job/checkSettings.js';
 import type { CheckSettings } from '../job/types.js';
+import { tableText } from '../plan/catalog.js';
 import type { Plan } from '../plan/plan.js';
 import type { Session } from '../postgres/session.js';
 import { type RunFacts, readRunFacts } from '../postgres/validate.js';
 import type { Check } from './checks.js';
-import type { Inspection } from './inspection.js';
+import type { Distribution, Inspection } from './inspection.js';
 import { judgeRun } from './judge.js';
 import { judgeInspection } from './judgeInspection.js';
 
@@ -30,4 +31,15 @@ export function judge(plan: Plan, settings: CheckSettings, facts: RunFacts, insp
     return severity === 'off' ? [] : [{ ...check, severity }];
   });
   return [...counted, ...judgeInspection(plan, settings, facts, inspection)];
+}
+
+/** A distribution as the ledger keeps it: with the source's name of its table, `schema.table`. */
+export type DistributionRecord = Omit<Distribution, 'table'> & { readonly table: string };
+
+export function distributionRecords(
+  plan: Pick<Plan, 'tables'>,
+  { distributions }: Inspection,
+): DistributionRecord[] {
+  const names = new Map(plan.tables.map((table) => [table.id, tableText(table.source)]));
+  return distributions.map(({ table, ...rest }) => ({ table: names.get(table) ?? String(table), ...rest }));
 }

@@ -8,7 +8,7 @@ import type { RowBlock } from '../copy/format.js';
 import { sanitize } from '../errors.js';
 import { quoteTable } from '../identifiers.js';
 import { measure } from '../load/cut.js';
-import { filterConditions, type Parents, readParents } from '../load/filter.js';
+import { filterConditions, readParents } from '../load/filter.js';
 import { type RowShape, rowShape } from '../load/shape.js';
 import type { Source } from '../load/source.js';
 import { query } from '../session.js';
@@ -30,7 +30,9 @@ export interface Sample {
   readonly rows: number;
   /** What stands after `FROM`, one a unit, with its conditions and limit. */
   readonly from: readonly string[];
-  /** The same without a limit or a sample: every row of the table. */
+  /** The same for rows that changed since the run; empty when none can have. */
+  readonly changed: readonly string[];
+  /** Every row of the table as it is now. */
   readonly all: readonly string[];
 }
 
@@ -86,13 +88,21 @@ async function sampleOf(
         ? ''
         : ` TABLESAMPLE SYSTEM (${percent.toFixed(6)}) REPEATABLE (${options.seed})`;
     const limit = whole ? '' : ` LIMIT ${Math.ceil(share * guess(sizes[at]!.rows, pages)) + 1}`;
-    const conditions = where(plan, relation, options, parents);
-    return { from: `ONLY ${relation}${method}${conditions}${limit}`, all: `ONLY ${relation}${conditions}` };
+    const filter = filterConditions(plan, relation, options.runTime, parents);
+    const { unchanged } = options;
+    const read = (more: readonly string[]) =>
+      `ONLY ${relation}${method}${where([...filter, ...more])}${limit}`;
+    return {
+      from: read(unchanged === undefined ? [] : [unchanged]),
+      changed: unchanged === undefined ? [] : [read([`NOT ${unchanged}`])],
+      all: `ONLY ${relation}${where(filter)}`,
+    };
   });
   return {
     whole,
     rows: whole ? Number.POSITIVE_INFINITY : wanted,
     from: parts.map(({ from }) => from),
+    changed: parts.flatMap(({ changed }) => changed),
     all: parts.map(({ all }) => all),
   };
 }
@@ -102,12 +112,18 @@ function guess(rows: number, pages: number): number {
   return rows > 0 ? rows : pages * 60;
 }
 
-function where(plan: TablePlan, relation: string, options: InspectOptions, parents: Parents): string {
-  const conditions = [
-    ...filterConditions(plan, relation, options.runTime, parents),
-    ...(options.unchanged === undefined ? [] : [options.unchanged]),
-  ];
+function where(conditions: readonly string[]): string {
   return conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+}
+
+/** Rows of the sample that changed, or came, since the run read them. */
+export async function countChanged(source: Source, { sample }: InspectedTable): Promise<number> {
+  let count = 0;
+  for (const part of sample.changed) {
+    const [row] = await query(source.session, `SELECT count(*) AS n FROM (SELECT FROM ${part}) AS changed`);
+    count += Number(row!.n);
+  }
+  return count;
 }
 
 /** A chunk of rows of the source with what the job makes of them. */

@@ -9,6 +9,7 @@ import { DIGIT, LETTER, type Words } from './words.js';
 export const MOST_WORDS = 8;
 /** Digits that make a number identify: fewer meet by chance. */
 const LEAST_DIGITS = 10;
+const KNOWN_NAMES = 10_000;
 /** Of made-up streets. */
 const HOUSE_NUMBERS = 9999;
 /** Names of one document or row that are combined with each other. */
@@ -149,6 +150,7 @@ export class Identifying {
   private readonly lists: ReadonlySet<string>;
   /** Words of made-up names: what may stand before, and what after. */
   private readonly names: { readonly first: ReadonlySet<string>; readonly last: ReadonlySet<string> };
+  private readonly known = new Map<string, string[]>();
   private readonly pairSpace: number;
   private readonly numberedSpace: number;
 
@@ -213,7 +215,7 @@ export class Identifying {
   }
 
   private pairForms(first: string, last: string, into: Form[]): void {
-    const [a, b] = [this.split(first), this.split(last)];
+    const [a, b] = [this.nameParts(first), this.nameParts(last)];
     if (a.length === 0 || b.length === 0 || a.length + b.length > MOST_WORDS) return;
     if (a.join('').length + b.join('').length < this.minLength - 1) return;
     for (const [before, after] of [
@@ -235,6 +237,17 @@ export class Identifying {
 
   private parts(count: number): string[] {
     return Array.from({ length: count }, (_, word) => this.words.join(word, 1, ''));
+  }
+
+  /** Names repeat. */
+  private nameParts(name: string): string[] {
+    let parts = this.known.get(name);
+    if (!parts) {
+      if (this.known.size >= KNOWN_NAMES) this.known.clear();
+      parts = this.split(name);
+      this.known.set(name, parts);
+    }
+    return parts;
   }
 
   private split(text: string): string[] {
