@@ -56,7 +56,7 @@ export const checksSchema = closed({
     optional,
     {
       rows: rows(
-        'Rows, over all tables, that are searched for values of the source, or all. Default 30000, or 2 % of the rows if that is more.',
+        'Rows, over all tables, that are searched for values of the source, or all. Default 20000, or 1 % of the rows if that is more.',
         1_000_000_000,
       ),
       rare: z

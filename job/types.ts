@@ -54,7 +54,7 @@ export interface CheckSettings {
   readonly recompute: { readonly severity: Severity | 'off'; readonly rows: SampleRows };
   readonly leaks: {
     readonly severity: Severity | 'off';
-    /** Over all tables. Default 30,000, or 2 % of all rows if that is more. */
+    /** Over all tables. Default 20,000, or 1 % of all rows if that is more. */
     readonly rows?: SampleRows;
     /** A value identifies when some column of the source has it in at most so many rows. */
     readonly rare: number;

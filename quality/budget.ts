@@ -1,8 +1,8 @@
 import type { CheckSettings, SampleRows } from '../job/types.js';
 
 /** What is searched for leaks without a word in the job file: so many rows, or this share of them if that is more. */
-const LEAST_ROWS = 30_000;
-const SHARE = 0.02;
+const LEAST_ROWS = 20_000;
+const SHARE = 0.01;
 
 /**
  * How many rows of each table are looked at. The search for leaks has a budget over all tables: small ones are searched

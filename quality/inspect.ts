@@ -76,7 +76,7 @@ async function inspectAll(
   const rows = source
     ? await inspectRows(destination, source, request, report)
     : { recomputed: [], residual: [], distributions: [], unread: 'no state of the source is held any more' };
-  report({ phase: "constraints", done: 0, of: 1 });
+  report({ phase: 'constraints', done: 0, of: 1 });
   return {
     ...rows,
     constraints: await invalidConstraints(destination, tables),
