@@ -109,8 +109,14 @@ it('a table without a key is read again whole', async () => {
   for (const database of [ends.source, ends.destination]) {
     await ask(database, 'CREATE TABLE public.note (body text, person_id bigint REFERENCES public.person)');
   }
-  await ask(ends.source, `INSERT INTO public.note SELECT 'note ' || md5(i::text), i FROM generate_series(1, 2500) i`);
-  await ask(ends.destination, `ALTER TABLE public.note ADD CONSTRAINT seen CHECK (body <> 'note ' || md5('9'))`);
+  await ask(
+    ends.source,
+    `INSERT INTO public.note SELECT 'note ' || md5(i::text), i FROM generate_series(1, 2500) i`,
+  );
+  await ask(
+    ends.destination,
+    `ALTER TABLE public.note ADD CONSTRAINT seen CHECK (body <> 'note ' || md5('9'))`,
+  );
   const keyless = {
     file: jobFile(
       ends,
