@@ -51,7 +51,7 @@ tables:
       phone: phone
       born: { dateShift: 30 }
       n: keep
-      note: { js: "(v) => v + v" }
+      note: { js: "(v) => 'n'.repeat(2 * v.length)" }
   public.pet: { accept: [one_chip], columns: { id: { hash: 32 }, chip: keep } }
 `;
 
