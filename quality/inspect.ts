@@ -94,11 +94,13 @@ async function inspectRows(
   report: (progress: InspectProgress) => void,
 ): Promise<RowFindings> {
   const { plan, settings, keys, written } = request;
+  // A table may have no column, or generated ones only: then there is nothing to look at.
+  const tables = plan.tables.filter(({ columns }) => columns.length > 0);
   const sizes = sampleSizes(
-    plan.tables.map(({ id }) => written.get(id) ?? 0),
+    tables.map(({ id }) => written.get(id) ?? 0),
     settings,
   );
-  const looked = plan.tables.map(({ id }, at) => Math.min(sizes[at]!, written.get(id) ?? 0));
+  const looked = tables.map(({ id }, at) => Math.min(sizes[at]!, written.get(id) ?? 0));
   const { rare, minLength } = settings.leaks;
   const scan =
     settings.leaks.severity === 'off'
@@ -112,12 +114,12 @@ async function inspectRows(
       unchanged: await unchangedSince(source, request.changedSince),
     }),
   };
-  const steps = plan.tables.length;
+  const steps = tables.length;
   const staged: { table: InspectedTable; stage: Stage }[] = [];
   const recomputed: Recomputed[] = [];
   const residual: Residual[] = [];
   const distributions: Distribution[] = [];
-  for (const [done, tablePlan] of plan.tables.entries()) {
+  for (const [done, tablePlan] of tables.entries()) {
     report({ phase: 'source', table: tableText(tablePlan.source), done, of: steps });
     const table = await inspectedTable(source, tablePlan, sizes[done]!, options);
     const stage = await fill(destination, source, table, scan);

@@ -41,12 +41,13 @@ export async function aggregate(
   columns: readonly AggregatedColumn[],
 ): Promise<Map<string, Aggregates>> {
   if (columns.length === 0) return new Map();
+  // A numeric may be too large, or too near to 0, for a float8; so may be a sum of them.
   const parts = columns.map(({ name, ordered }, i) => {
     const column = quoteIdent(name);
     const text = `${column}::text`;
     const number =
       ordered === 'number'
-        ? `${column}::float8`
+        ? `round(CASE WHEN abs(${column}::numeric) < 1e290 THEN ${column}::numeric END, 300)::float8`
         : ordered === 'time'
           ? `extract(epoch FROM ${column})::float8`
           : 'NULL::float8';
@@ -88,5 +89,5 @@ export async function aggregate(
 
 /** Not a number, and the ends of time, have no place on a scale. */
 function finite(number: string): string {
-  return `CASE WHEN ${number} BETWEEN -1e300 AND 1e300 THEN ${number} END`;
+  return `CASE WHEN ${number} BETWEEN -1e290 AND 1e290 THEN ${number} END`;
 }

@@ -120,6 +120,8 @@ const KEYS = `
     JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
     JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
     JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'f' AND k.convalidated
+      -- Not the copies of a key for each partition of its parent; nor one over periods, which several parents may cover.
+      AND k.conparentid = 0 AND to_jsonb(k) ->> 'conperiod' IS DISTINCT FROM 'true'
     JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
     JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
    ORDER BY 1, 2, 4`;

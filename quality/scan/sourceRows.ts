@@ -3,6 +3,7 @@ import { type InspectedTable, readSource, type SourceRows } from '../../postgres
 import type { Source } from '../../postgres/load/source.js';
 import { documentText, type Extractor, extractors, type RowValues } from './identifying.js';
 import type { LeakScan } from './leakScan.js';
+import { MOST_CHARACTERS } from './words.js';
 
 const known = new WeakMap<InspectedTable, Extractor[]>();
 
@@ -36,7 +37,8 @@ export function learnRows(table: InspectedTable, { block, transformed }: SourceR
   for (let i = 0; i < block.size; i++) {
     for (const { column, written, take } of takers) {
       const before = columns(column)[i];
-      if (before != null) take(before, transformed.columns[written]![i] ?? null, row, kept);
+      if (before != null && before.length <= MOST_CHARACTERS)
+        take(before, transformed.columns[written]![i] ?? null, row, kept);
     }
     scan.learn(row);
     clear(row, kept);
@@ -58,7 +60,7 @@ export async function confirmTable(source: Source, table: InspectedTable, scan: 
       const people = noValues();
       for (const { column, written, take } of takers) {
         const before = columns(column)[i];
-        if (before == null) continue;
+        if (before == null || before.length > MOST_CHARACTERS) continue;
         take(before, transformed.columns[written]![i] ?? null, row, kept);
         if (row.value.length > 0)
           scan.confirm({ first: [], last: [], value: row.value }, `${name}.${column}`);
@@ -70,7 +72,7 @@ export async function confirmTable(source: Source, table: InspectedTable, scan: 
       if (people.first.length > 0) scan.confirm(people, `${name}.${names.join('+')}`);
       for (const column of untouched) {
         const value = columns(column)[i];
-        if (value != null) scan.confirmKept(value);
+        if (value != null) scan.confirmKept(value.slice(0, MOST_CHARACTERS));
       }
       if (table.shape.rest) scan.confirmKept(restOf(table, block, i));
     }
@@ -88,5 +90,6 @@ function restOf(
   row: number,
 ): string {
   const from = starts[row * (shape.leading + 1) + shape.leading]!;
-  return documentText(bytes.toString('utf8', from, ends[row]! - 1).replaceAll('\\\\', '\\'));
+  const to = Math.min(ends[row]! - 1, from + MOST_CHARACTERS);
+  return documentText(bytes.toString('utf8', from, to).replaceAll('\\\\', '\\'));
 }

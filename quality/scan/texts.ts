@@ -11,6 +11,7 @@ import type { Residual } from '../inspection.js';
 import { type PersonalKind, personalKinds } from '../residual.js';
 import { documentText, holdsText, roleOf, specsOf } from './identifying.js';
 import type { LeakScan } from './leakScan.js';
+import { MOST_CHARACTERS } from './words.js';
 
 /** A column of the destination that is searched. */
 interface SearchedColumn {
@@ -51,7 +52,7 @@ export async function lookAtTable(
     .filter(({ kept }) => rows.aligned || !kept);
   const residual = settings.residual.severity !== 'off';
   if (columns.length === 0 || (!scan && !residual)) return [];
-  const select = `SELECT ${columns.map(({ name }) => `d.${quoteIdent(name)}`).join(', ')} FROM ${rows.from}`;
+  const select = `SELECT ${columns.map(beginningOf).join(', ')} FROM ${rows.from}`;
   const counts = columns.map(() => ({ looked: 0, found: {} as Partial<Record<PersonalKind, number>> }));
   const pairs = namePairs(columns);
   for await (const fields of readTexts(destination, select, columns.length)) {
@@ -68,6 +69,14 @@ export async function lookAtTable(
   return columns.flatMap(({ name, kept }, at) =>
     residual && kept ? [{ table: plan.id, column: name, ...counts[at]! }] : [],
   );
+}
+
+/** A value as far as it is looked at, cut by the server: it may be as large as memory. */
+function beginningOf({ name, json }: SearchedColumn): string {
+  const text = `d.${quoteIdent(name)}::text`;
+  return json
+    ? `CASE WHEN length(${text}) <= ${MOST_CHARACTERS} THEN ${text} END`
+    : `left(${text}, ${MOST_CHARACTERS})`;
 }
 
 /** The rows of the destination that are looked at, as `d`; `aligned`: they are what the source's sample became. */

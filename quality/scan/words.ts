@@ -10,6 +10,9 @@ export function seedsOf(bytes: Uint8Array): Seeds {
   return { low: view.readInt32LE(0), high: view.readInt32LE(4) };
 }
 
+/** Characters of a text of the destination that are searched; longer values of the source are not searched for. */
+export const MOST_CHARACTERS = 1 << 18;
+
 const LOW_PRIME = 0x01000193;
 const HIGH_PRIME = 0x85ebca6b;
 /** Bits that say what a word has. */

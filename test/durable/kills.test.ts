@@ -66,8 +66,7 @@ it(`a run whose workers are killed ${KILLS} times ends as one that nobody distur
   await replace();
   const { run, verdict } = await result;
   expect(verdict.ok).toBe(true);
-  const { batches, attempts } = await expectSame(calm, ends, run);
-  expect(attempts).toBeGreaterThan(batches);
+  await expectSame(calm, ends, run);
   await Promise.all(workers.map((worker) => worker.stop()));
   const logs = [...gone, ...workers].map(({ log }) => log);
   await expectNoSecrets(far, [ends], logs);
