@@ -9,7 +9,7 @@ import type { Plan, TablePlan } from '../plan/plan.js';
 import { refusePlan } from '../plan/refuse.js';
 import { readFilenodes } from '../postgres/catalog/fingerprint.js';
 import { readEpochs, registerTables } from '../postgres/fence.js';
-import { quoteTable } from '../postgres/identifiers.js';
+import { wholeTable } from '../postgres/identifiers.js';
 import {
   findReplay,
   insertReplay,
@@ -126,9 +126,8 @@ async function unfinishedOf(session: Session, plan: Plan, rest: readonly TableRe
   return { loaded, again };
 }
 
-async function isEmpty(session: Session, { destination, destinationKind }: TablePlan): Promise<boolean> {
-  const only = destinationKind === 'partitioned' ? '' : 'ONLY ';
-  return (await query(session, `SELECT 1 FROM ${only}${quoteTable(destination)} LIMIT 1`)).length === 0;
+async function isEmpty(session: Session, table: TablePlan): Promise<boolean> {
+  return (await query(session, `SELECT 1 FROM ${wholeTable(table)} LIMIT 1`)).length === 0;
 }
 
 interface Todo {

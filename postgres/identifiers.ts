@@ -1,4 +1,5 @@
 import type { TableName } from '../plan/catalog.js';
+import type { TablePlan } from '../plan/plan.js';
 
 /**
  * Quotes one identifier, always: `order` → `"order"`. The only place where names enter SQL text.
@@ -13,6 +14,11 @@ export function quoteIdent(name: string): string {
 /** `{ schema, name }` → `"schema"."name"`. Sessions have an empty search path, so the schema is always written. */
 export function quoteTable(table: TableName): string {
   return `${quoteIdent(table.schema)}.${quoteIdent(table.name)}`;
+}
+
+/** A table of the destination as a whole, as `FROM` has it: a partition root with its partitions, others by themselves. */
+export function wholeTable(table: Pick<TablePlan, 'destination' | 'destinationKind'>): string {
+  return `${table.destinationKind === 'partitioned' ? '' : 'ONLY '}${quoteTable(table.destination)}`;
 }
 
 /** `["a", "b"]` → `"a", "b"`. */

@@ -1,6 +1,5 @@
-import type { TableName } from '../plan/catalog.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
-import { quoteTable } from './identifiers.js';
+import { wholeTable } from './identifiers.js';
 import { takenRows, takenText } from './ledger/ddl.js';
 import { readingAllRows } from './rowSecurity.js';
 import { query, type Session } from './session.js';
@@ -103,8 +102,7 @@ async function readLedger(
 async function countRows(session: Session, tables: readonly TablePlan[]): Promise<Map<number, number>> {
   if (tables.length === 0) return new Map();
   const counts = tables.map(
-    (table) =>
-      `SELECT ${table.id} AS id, count(*) AS found FROM ${fromOf(table.destination, table.destinationKind)}`,
+    (table) => `SELECT ${table.id} AS id, count(*) AS found FROM ${wholeTable(table)}`,
   );
   const rows = await readingAllRows(
     session,
@@ -112,10 +110,6 @@ async function countRows(session: Session, tables: readonly TablePlan[]): Promis
     () => query(session, counts.join(' UNION ALL ')),
   );
   return new Map(rows.map((row) => [Number(row.id), Number(row.found)]));
-}
-
-function fromOf(table: TableName, kind: TablePlan['destinationKind']): string {
-  return `${kind === 'partitioned' ? '' : 'ONLY '}${quoteTable(table)}`;
 }
 
 /** What the run put back, looked up again: a key that was NOT VALID when it was found may be so now. */

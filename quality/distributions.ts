@@ -1,12 +1,11 @@
 import type { ColumnType } from '../anonymize/transformer.js';
 import type { ColumnPlan } from '../plan/plan.js';
-import { quoteColumns, quoteIdent } from '../postgres/identifiers.js';
+import { quoteColumns, quoteIdent, wholeTable } from '../postgres/identifiers.js';
 import { type AggregatedColumn, aggregate } from '../postgres/inspect/aggregates.js';
 import type { InspectedTable } from '../postgres/inspect/sample.js';
 import type { Stage } from '../postgres/inspect/stage.js';
 import type { Source } from '../postgres/load/source.js';
 import type { Session } from '../postgres/session.js';
-import { wholeTable } from '../postgres/settle/suspects.js';
 import { columnDrift, driftScope } from './drift.js';
 import type { Distribution } from './inspection.js';
 

@@ -2,6 +2,7 @@ import type { JobKeys } from '../anonymize/keys.js';
 import type { CheckSettings } from '../job/types.js';
 import { type TableName, tableText } from '../plan/catalog.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
+import { wholeTable } from '../postgres/identifiers.js';
 import { countOrphans, invalidConstraints, smallGroups } from '../postgres/inspect/constraints.js';
 import {
   countChanged,
@@ -16,7 +17,6 @@ import { Stage } from '../postgres/inspect/stage.js';
 import type { Source } from '../postgres/load/source.js';
 import { readingAllRows } from '../postgres/rowSecurity.js';
 import type { Session } from '../postgres/session.js';
-import { wholeTable } from '../postgres/settle/suspects.js';
 import { limit, sampleSizes } from './budget.js';
 import { distributionsOf } from './distributions.js';
 import type {

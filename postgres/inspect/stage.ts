@@ -4,9 +4,9 @@ import { readOrderings } from '../catalog/operators.js';
 import { RowEncoder } from '../copy/encode.js';
 import { type CopyIn, copyIn } from '../copy/in.js';
 import { sanitize } from '../errors.js';
-import { quoteColumns, quoteIdent, quoteTable } from '../identifiers.js';
+import { quoteColumns, quoteIdent, quoteTable, wholeTable } from '../identifiers.js';
 import { query, type Session } from '../session.js';
-import { imageColumns, imageSql, wholeTable } from '../settle/suspects.js';
+import { imageColumns, imageSql } from '../settle/suspects.js';
 import type { InspectedTable, SourceRows } from './sample.js';
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Plan, TablePlan } from '../../plan/plan.js';
 import { readOrderings } from '../catalog/operators.js';
-import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
+import { quoteColumns, quoteIdent, quoteLiteral, quoteTable, wholeTable } from '../identifiers.js';
 import type { Fence } from '../saga/put-back.js';
 import { execute, query, type Session, withTransaction } from '../session.js';
 import { conflictColumns } from './sink.js';
@@ -41,7 +41,7 @@ export async function deleteMissing(destination: Session, run: string, plan: Tab
   await query(destination, `ANALYZE ${keep}`);
   const deleted = await execute(
     destination,
-    `DELETE FROM ${plan.destinationKind === 'partitioned' ? '' : 'ONLY '}${quoteTable(plan.destination)} AS present
+    `DELETE FROM ${wholeTable(plan)} AS present
      WHERE NOT EXISTS (SELECT FROM ${keep} AS kept WHERE ${pairs.join(' AND ')})`,
   );
   await query(destination, `DROP TABLE ${keep}`);

@@ -1,6 +1,6 @@
 import type { TablePlan } from '../../plan/plan.js';
 import { type Epoch, takeEpochs } from '../fence.js';
-import { quoteTable } from '../identifiers.js';
+import { wholeTable } from '../identifiers.js';
 import { dropPartitions, type StoredPartition } from '../ledger/batches.js';
 import { dropQuarantined } from '../ledger/quarantine.js';
 import { silence } from '../saga/guards.js';
@@ -40,8 +40,7 @@ export async function restartTable(
   // An upsert finds the rows by their keys when it writes them again.
   if (plan.conflictKey) return next!;
   await silence(destination, 'replace', 'transaction');
-  const only = plan.destinationKind === 'partitioned' ? '' : 'ONLY ';
-  await execute(destination, `TRUNCATE ${only}${quoteTable(plan.destination)}`);
+  await execute(destination, `TRUNCATE ${wholeTable(plan)}`);
   return next!;
 }
 

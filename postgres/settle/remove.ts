@@ -2,6 +2,7 @@ import type { JobKeys } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
 import type { Plan, TablePlan } from '../../plan/plan.js';
+import { wholeTable } from '../identifiers.js';
 import { countTable } from '../ledger/batches.js';
 import { type TakenRow, takenRows } from '../ledger/ddl.js';
 import { countQuarantined, GONE, insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
@@ -19,7 +20,6 @@ import {
   findDuplicates,
   findExcluded,
   findOrphans,
-  wholeTable,
 } from './suspects.js';
 
 /** What removing rows from a loaded table needs. */

@@ -1,5 +1,5 @@
 import type { TablePlan } from '../../plan/plan.js';
-import { quoteColumns, quoteIdent, quoteTable } from '../identifiers.js';
+import { quoteColumns, quoteIdent, quoteTable, wholeTable } from '../identifiers.js';
 import type { ForeignKeyFacts, TakenFacts, UniqueFacts } from '../ledger/ddl.js';
 import { execute, query, type Session } from '../session.js';
 import { childFrom, orphanCondition, parentFrom, parentPairs } from './orphans.js';
@@ -158,10 +158,6 @@ export async function deleteSuspects(
       WHERE s.table_id = $1::int AND s.id = ANY ($2::int[]) AND t.tableoid = s.rel AND t.ctid = s.tid`,
     [table.id, [...ids]],
   );
-}
-
-export function wholeTable(table: TablePlan): string {
-  return `${table.destinationKind === 'partitioned' ? '' : 'ONLY '}${quoteTable(table.destination)}`;
 }
 
 /** Empty copy of the written columns plus the row's number, for rows that were read again. */

@@ -1,12 +1,11 @@
 import type { CheckSettings } from '../../job/types.js';
 import { tableText } from '../../plan/catalog.js';
 import type { ColumnPlan, Plan, TablePlan } from '../../plan/plan.js';
-import { quoteIdent } from '../../postgres/identifiers.js';
+import { quoteIdent, wholeTable } from '../../postgres/identifiers.js';
 import type { InspectedTable } from '../../postgres/inspect/sample.js';
 import type { Stage } from '../../postgres/inspect/stage.js';
 import { readTexts } from '../../postgres/inspect/texts.js';
 import type { Session } from '../../postgres/session.js';
-import { wholeTable } from '../../postgres/settle/suspects.js';
 import type { Residual } from '../inspection.js';
 import { type PersonalKind, personalKinds } from '../residual.js';
 import { documentText, holdsText, roleOf, specsOf } from './identifying.js';
