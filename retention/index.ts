@@ -18,6 +18,12 @@
  * ```
  */
 
+export {
+  type MaskedColumn,
+  type SnowflakeOptions,
+  snowflakeDdl,
+  snowflakeVariables,
+} from './dialects/snowflake.js';
 export { addDays, type Day, dayAt, isDay } from './token/day.js';
 export type { FieldRule } from './token/fields.js';
 export {
@@ -30,7 +36,7 @@ export {
   type TokenKind,
   type TokenParts,
 } from './token/format.js';
-export { revealJson, sealJson } from './token/json.js';
+export { type RevealJsonOptions, revealJson, sealJson } from './token/json.js';
 export { type PatternLike, type SealedMatches, sealMatches, sealMatchesAll } from './token/matches.js';
 export {
   revealObjects,

@@ -37,6 +37,12 @@ export type PolicyChoice =
       readonly default?: string;
     };
 
+/** Policies that a choice may lead to. */
+export function chosenPolicies(choice: PolicyChoice): string[] {
+  if (typeof choice === 'string') return [choice];
+  return [...new Set([...Object.values(choice.map), ...(choice.default ? [choice.default] : [])])];
+}
+
 /** What a reader asks a key store for. */
 export interface RingRequest {
   /** Default: every policy of the store. */

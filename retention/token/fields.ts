@@ -153,8 +153,9 @@ export function revealLeaves(
   options: RevealTextOptions,
 ): (RevealedLeaf | undefined)[] {
   const context = options.context ?? revealer.context;
+  const takes = options.takes ?? (() => true);
   const tokens = strings.map((text) => parseToken(text));
-  const wholes = strings.flatMap((_, i) => (tokens[i] ? [i] : []));
+  const wholes = strings.flatMap((_, i) => (tokens[i] && takes(tokens[i].policy) ? [i] : []));
   const parts = strings.flatMap((text, i) => (!tokens[i] && text.includes('1.') ? [i] : []));
   const out: (RevealedLeaf | undefined)[] = strings.map(() => undefined);
 

@@ -47,6 +47,11 @@ export function sealJson(
   });
 }
 
+export interface RevealJsonOptions extends RevealTextOptions {
+  /** JSONPaths of the strings to look into, and of those below them; default all. */
+  readonly paths?: readonly string[];
+}
+
 /**
  * Reveals the tokens in the strings of many JSON texts: values only, not names of members. A string that is one token of
  * a number or boolean becomes that again; one that cannot be read its marker, or JSON null.
@@ -56,11 +61,13 @@ export function sealJson(
 export function revealJson(
   revealer: Revealer,
   texts: readonly (string | null)[],
-  options: RevealTextOptions = {},
+  options: RevealJsonOptions = {},
   fail?: (index: number, error: LetheError) => void,
 ): (string | null)[] {
-  const isString = ({ kind }: Leaf) => kind === 'string';
-  const { leaves, failed } = scanAll(texts, (text) => scanLeaves(text, ANYWHERE).filter(isString), fail);
+  const { paths } = options;
+  const root = paths ? fieldMatcher(paths.map((path) => ({ path }))) : ANYWHERE;
+  const looksInto = ({ kind, path }: Leaf) => kind === 'string' && (!paths || path >= 0);
+  const { leaves, failed } = scanAll(texts, (text) => scanLeaves(text, root).filter(looksInto), fail);
   const strings = leaves.flatMap((list, i) => list.map(({ start, end }) => unquote(texts[i]!, start, end)));
   const revealed = revealLeaves(revealer, strings, options);
   let next = 0;

@@ -25,6 +25,8 @@ export interface RevealTextOptions {
   readonly markers?: Partial<Markers>;
   /** Other markers for some policies, by id. */
   readonly policyMarkers?: Readonly<Record<string, Partial<Markers>>>;
+  /** False leaves the tokens of a policy as they are; default all are read. */
+  readonly takes?: (policy: string) => boolean;
   /** Hears of each token by its outcome. */
   readonly count?: (outcome: Exclude<Outcome, 'notToken'>) => void;
 }
@@ -55,14 +57,17 @@ export function revealTexts(
     },
   );
   const marker = markerFor(options);
+  const takes = options.takes ?? (() => true);
   return texts.map((text, i) => {
-    const replaced: Replacement[] = parts[i]!.map(({ start, end, header, revealed }) => {
+    const taken = parts[i]!.filter(({ header }) => takes(header.policy));
+    const replaced: Replacement[] = taken.map(({ start, end, header, revealed }) => {
       options.count?.(revealed.outcome as Exclude<Outcome, 'notToken'>);
       return { start, end, text: marker(revealed, header) };
     });
     for (const { start, end } of tampered[i]!) {
-      options.count?.('tampered');
       const header = parseHeader(text!.slice(start, start + HEADER_LENGTH))!;
+      if (!takes(header.policy)) continue;
+      options.count?.('tampered');
       replaced.push({ start, end, text: marker({ outcome: 'tampered' }, header) });
     }
     return text === null ? null : replaceParts(text, replaced);
