@@ -8,6 +8,7 @@ const LAYERS = [
   'report',
   'quality',
   'embedded',
+  'mongo',
   'postgres',
   'ledger',
   'plan',
