@@ -6,6 +6,7 @@ import { isInteger, numberRange } from './numbers.js';
 import type { ColumnType } from './transformer.js';
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+const OBJECT_ID = /^[0-9a-f]{24}$/;
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:[+-]\d\d(?::?\d\d)?)?$/;
 const INTERVAL =
   /^(?=.)(?:-?\d+ years? ?)?(?:-?\d+ mons? ?)?(?:-?\d+ days? ?)?(?:-?\d+:[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?)?$/;
@@ -80,6 +81,7 @@ function patternMisfit(type: ColumnType, text: string): string | undefined {
   const patterns: Partial<Record<ColumnType['kind'], RegExp>> = {
     bool: /^(?:t|f|true|false)$/,
     uuid: UUID,
+    objectId: OBJECT_ID,
     time: TIME,
     interval: INTERVAL,
     bytea: /^\\x(?:[0-9a-f]{2})*$/i,

@@ -13,6 +13,8 @@ export type TypeKind =
   | 'float'
   | 'bool'
   | 'uuid'
+  /** 24 hex digits in lower case, as MongoDB makes them. */
+  | 'objectId'
   | 'date'
   | 'timestamp'
   | 'timestamptz'

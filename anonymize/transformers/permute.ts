@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Ff1 } from '../../crypto/ff1.js';
 import { canonicalColumn } from '../canonical.js';
 import { permuteIntegers } from '../permute/integers.js';
+import { permuteObjectIds } from '../permute/objectIds.js';
 import { permuteTexts } from '../permute/texts.js';
 import { permuteUuids } from '../permute/uuids.js';
 import { type ColumnType, defineTransformer, type TypeKind } from '../transformer.js';
@@ -47,7 +48,7 @@ export const permute = defineTransformer({
   options,
   shorthand: 'bits',
   accepts: (type, chosen) => {
-    if (type.kind === 'uuid') return true;
+    if (type.kind === 'uuid' || type.kind === 'objectId') return true;
     if (type.kind === 'text') {
       const short = chosen.as === 'uuid' && type.maxLength !== undefined && type.maxLength < 36;
       return short ? 'a UUID has 36 characters' : true;
@@ -63,11 +64,12 @@ export const permute = defineTransformer({
   }),
   compile: ({ options: chosen, type, prf }) => {
     const bits = type.kind in BITS ? bitsOf(type, chosen) : 0;
-    const form = bits > 0 ? `${bits}` : type.kind === 'uuid' ? 'uuid' : chosen.as;
+    const form = bits > 0 ? `${bits}` : type.kind === 'text' ? chosen.as : type.kind;
     const ff1 = new Ff1(prf.subKey(`permute/${form}`));
     return (values, chunk) => {
       const inputs = canonicalColumn(values, type.equality);
       if (bits > 0) return permuteIntegers(ff1, bits, mostBits(type), inputs, chunk);
+      if (form === 'objectId') return permuteObjectIds(ff1, inputs, chunk);
       return form === 'uuid'
         ? permuteUuids(ff1, inputs, chunk)
         : permuteTexts(ff1, chosen.allowSmall, inputs, chunk);
@@ -89,7 +91,7 @@ function digitBits({ precision, scale = 0 }: ColumnType): number {
 }
 
 function acceptsInteger(type: ColumnType, chosen: z.output<typeof options>): true | string {
-  if (!(type.kind in BITS) || (type.scale ?? 0) !== 0) return 'it permutes integers, texts and UUIDs';
+  if (!(type.kind in BITS) || (type.scale ?? 0) !== 0) return 'it permutes integers, texts, UUIDs and ObjectIds';
   const bits = bitsOf(type, chosen);
   const most = mostBits(type);
   if (bits < 7 || bits > most) return `its values have at most ${most} bits, and permute needs 7 or more`;

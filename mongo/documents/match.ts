@@ -1,0 +1,205 @@
+import type { FieldPath, FieldStep } from './paths.js';
+
+/**
+ * What happens to values at one place of a document, by type byte: `KEEP`, `EMPTY`, `DROP`, `DESCEND` (containers: look
+ * at what they hold), a target (1 and up), or a refusal (`REFUSE` and below: reason `REFUSE - code`).
+ */
+export type Codes = Int16Array;
+export const KEEP = 0;
+export const EMPTY = -1;
+export const DROP = -2;
+export const DESCEND = -3;
+/** The field that derivation `DERIVED - code` makes stands here. */
+export const DERIVED = -4;
+export const REFUSE = -1000;
+
+/** A place in documents, as far as the rules can tell it from others. */
+export interface FieldState {
+  readonly codes: Codes;
+  /** Whatever lies below is treated like this. */
+  readonly leaf: boolean;
+  /** The target of the keys below that no rule names; 0: they stay. */
+  readonly keys: number;
+  /** Whether some path goes on by `*` here, so that unknown names below are data. */
+  readonly mapped: boolean;
+  /** Fields that rules name. */
+  readonly names: NameTable;
+  /** Every other field. */
+  other: FieldState;
+  /** Elements whose index rules name. */
+  readonly indices: Map<number, FieldState>;
+  element: FieldState;
+}
+
+export interface Pattern {
+  readonly path: FieldPath;
+  /** What it decides; for paths that name keys, the target of the keys is in `target`. */
+  readonly codes: Codes;
+  readonly target: number;
+}
+
+type Open = readonly (readonly [pattern: number, step: number])[];
+
+/**
+ * The state of a whole document. Of two patterns that name one place, the one that names it itself counts before those
+ * that name something above it, then the one with fewer wildcards, then the first.
+ *
+ * @param unlisted Codes of what no pattern names.
+ * @param derived Codes of fields at the top, by name; they come before all patterns.
+ */
+export function buildStates(
+  patterns: readonly Pattern[],
+  unlisted: Codes,
+  derived: ReadonlyMap<string, Codes>,
+): FieldState {
+  const known = new Map<string, FieldState>();
+  const identity = new Map<Codes, number>();
+  const number = (codes: Codes): number => {
+    if (!identity.has(codes)) identity.set(codes, identity.size);
+    return identity.get(codes)!;
+  };
+  const stepOf = ([pattern, at]: readonly [number, number]): FieldStep | undefined =>
+    patterns[pattern]!.path.steps[at];
+
+  function state(open: Open, above: Codes): FieldState {
+    const done = open.filter((item) => stepOf(item) === undefined && !patterns[item[0]]!.path.keys);
+    const own = best(done.map(([pattern]) => patterns[pattern]!));
+    const codes = own?.codes ?? above;
+    const onward = open.filter((item) => stepOf(item) !== undefined);
+    const id = `${onward.map(String).sort().join(';')}|${number(codes)}`;
+    const found = known.get(id);
+    if (found) return found;
+    const keys = onward.find(([pattern, at]) => {
+      const { path } = patterns[pattern]!;
+      return path.keys && at === path.steps.length - 1;
+    });
+    const fresh = {
+      codes,
+      leaf: onward.length === 0,
+      keys: keys ? patterns[keys[0]]!.target : 0,
+      mapped: onward.some((item) => stepOf(item)!.kind === 'anyName'),
+      names: new NameTable(),
+      indices: new Map<number, FieldState>(),
+    } as unknown as FieldState & { other: FieldState; element: FieldState };
+    known.set(id, fresh);
+    const child = (key: string | number | null, element: boolean) =>
+      onward.length === 0 ? fresh : state(advance(onward, key, element), codes);
+    fresh.other = child(null, false);
+    fresh.element = child(null, true);
+    for (const item of onward) {
+      const step = stepOf(item)!;
+      if (step.kind === 'name') fresh.names.set(step.name, child(step.name, false));
+      if (step.kind === 'index') fresh.indices.set(step.index, child(step.index, true));
+    }
+    return fresh;
+  }
+
+  function advance(open: Open, key: string | number | null, element: boolean): Open {
+    const next = new Map<string, readonly [number, number]>();
+    for (const item of open) {
+      const [pattern, at] = item;
+      const step = stepOf(item)!;
+      if (step.deep) next.set(`${pattern},${at}`, item);
+      if (matches(step, key, element)) next.set(`${pattern},${at + 1}`, [pattern, at + 1]);
+    }
+    return [...next.values()];
+  }
+
+  const root = state(
+    patterns.map((_, pattern) => [pattern, 0] as const),
+    unlisted,
+  );
+  if (derived.size === 0) return root;
+  // A state of its own: with paths like **.a, places further down may share the root's.
+  const names = root.names.copy();
+  for (const [name, codes] of derived) names.set(name, state([], codes));
+  return { ...root, leaf: false, names };
+}
+
+function matches(step: FieldStep, key: string | number | null, element: boolean): boolean {
+  switch (step.kind) {
+    case 'name':
+      return !element && step.name === key;
+    case 'anyName':
+      return !element;
+    case 'index':
+      return element && step.index === key;
+    case 'anyElement':
+      return element;
+  }
+}
+
+function best(done: readonly Pattern[]): Pattern | undefined {
+  return done.reduce<Pattern | undefined>(
+    (chosen, other) => (chosen && wildcards(chosen) <= wildcards(other) ? chosen : other),
+    undefined,
+  );
+}
+
+function wildcards({ path }: Pattern): number {
+  return path.steps.reduce(
+    (sum, step) => sum + (step.deep ? 2 : 0) + (step.kind === 'anyName' || step.kind === 'anyElement' ? 1 : 0),
+    0,
+  );
+}
+
+interface Entry {
+  readonly name: Uint8Array;
+  readonly hash: number;
+  readonly state: FieldState;
+}
+
+/** States by field name, found by the name's bytes: a name is never decoded. */
+export class NameTable {
+  private readonly entries: Entry[] = [];
+  private buckets: (Entry | undefined)[] = [];
+
+  set(name: string, state: FieldState): void {
+    const bytes = Buffer.from(name);
+    let hash = 0;
+    for (const byte of bytes) hash = hashByte(hash, byte);
+    const at = this.entries.findIndex((entry) => bytes.equals(entry.name));
+    this.entries.splice(at < 0 ? this.entries.length : at, at < 0 ? 0 : 1, { name: bytes, hash, state });
+    let size = 4;
+    while (size < 4 * this.entries.length) size *= 2;
+    this.buckets = new Array(size).fill(undefined);
+    for (const entry of this.entries) {
+      let slot = entry.hash & (size - 1);
+      while (this.buckets[slot]) slot = (slot + 1) & (size - 1);
+      this.buckets[slot] = entry;
+    }
+  }
+
+  copy(): NameTable {
+    const copy = new NameTable();
+    copy.entries.push(...this.entries);
+    copy.buckets = this.buckets.slice();
+    return copy;
+  }
+
+  /** The state of the name at `from` … `to`, whose bytes went through `hashByte`. */
+  find(bytes: Uint8Array, from: number, to: number, hash: number): FieldState | undefined {
+    const mask = this.buckets.length - 1;
+    if (mask < 0) return undefined;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const entry = this.buckets[slot];
+      if (!entry) return undefined;
+      if (entry.hash === hash && same(entry.name, bytes, from, to)) return entry.state;
+    }
+  }
+
+  /** Whether a name is in the table. */
+  has(name: string): boolean {
+    return this.entries.some((entry) => Buffer.from(name).equals(entry.name));
+  }
+}
+
+export function hashByte(hash: number, byte: number): number {
+  return (Math.imul(hash, 31) + byte) | 0;
+}
+
+function same(name: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (bytes[from + i] !== name[i]) return false;
+  return true;
+}

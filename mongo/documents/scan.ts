@@ -1,0 +1,300 @@
+import { BSON, BsonMistake, containerEnd, int32, MAX_DEPTH, tableType, TYPE_NAMES, UUID, valueEnd } from './bson.js';
+import { DERIVED, DESCEND, DROP, EMPTY, type FieldState, hashByte, KEEP, REFUSE } from './match.js';
+import type { Target } from './target.js';
+
+/**
+ * What changes in the documents of a batch, in the order in which it stands there, as columns of numbers: slots (what is
+ * replaced, `target` says by what) and frames (documents and arrays with slots inside, whose lengths may change).
+ */
+export interface Edits {
+  /** A target (1 and up), `EMPTY`, `DROP`, or `DERIVED` and below; of a field at the document's end, too. */
+  readonly target: number[];
+  /** The slot's value among those of its target. */
+  readonly item: number[];
+  /** Index of the type byte; -1 for a field that is new at the document's end. */
+  readonly element: number[];
+  /** Where the replaced bytes start and end: a value, or a name. */
+  readonly start: number[];
+  readonly end: number[];
+  /** The innermost frame around the slot. */
+  readonly frame: number[];
+  /** Where a frame's length stands, the frame around it (-1: none), and how many slots are in front of it. */
+  readonly frameStart: number[];
+  readonly frameParent: number[];
+  readonly frameSlots: number[];
+}
+
+export function noEdits(): Edits {
+  return {
+    target: [],
+    item: [],
+    element: [],
+    start: [],
+    end: [],
+    frame: [],
+    frameStart: [],
+    frameParent: [],
+    frameSlots: [],
+  };
+}
+
+/** Where a refused document is wrong. */
+export interface Refusal {
+  readonly reason: string;
+  readonly path: string;
+}
+
+/** A step to where the scanner stands: an array (`[]`), or a field and whether its name may be data. */
+interface Place {
+  start: number;
+  end: number;
+  kind: 'element' | 'name' | 'data';
+}
+
+/** Walks through raw documents along the states of the rules, and notes what has to change. */
+export class Scanner {
+  readonly edits = noEdits();
+  /** Derived fields that the current document has already, by number. */
+  readonly present: Uint8Array;
+  /** Of the current document. */
+  rootFrame = 0;
+  private bytes: Buffer = Buffer.alloc(0);
+  private document = 0;
+  private readonly places: Place[] = Array.from({ length: MAX_DEPTH + 2 }, () => ({
+    start: 0,
+    end: 0,
+    kind: 'name' as const,
+  }));
+  private depth = 0;
+
+  constructor(
+    private readonly root: FieldState,
+    /** Target n is `targets[n - 1]`. */
+    private readonly targets: readonly Target[],
+    private readonly reasons: readonly string[],
+    derived: number,
+  ) {
+    this.present = new Uint8Array(derived);
+  }
+
+  /**
+   * Notes the edits of one document. One that is refused leaves none.
+   *
+   * @param document Its index in the batch.
+   */
+  scan(bytes: Buffer, document: number): Refusal | undefined {
+    const { target, frameStart } = this.edits;
+    const slots = target.length;
+    const frames = frameStart.length;
+    this.bytes = bytes;
+    this.document = document;
+    this.depth = 0;
+    this.present.fill(0);
+    try {
+      if (bytes.length < 5 || int32(bytes, 0) !== bytes.length || bytes[bytes.length - 1] !== 0) {
+        throw new BsonMistake('not BSON: a length that cannot be right');
+      }
+      this.rootFrame = this.openFrame(0, -1);
+      this.walk(0, bytes.length, this.root, this.rootFrame, false);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof BsonMistake)) throw error;
+      this.rollback(slots, frames);
+      return { reason: error.message, path: this.path() };
+    }
+  }
+
+  /** Forgets the current document's edits. */
+  rollback(slots: number, frames: number): void {
+    const { edits } = this;
+    for (const list of [edits.target, edits.item, edits.element, edits.start, edits.end, edits.frame]) {
+      list.length = slots;
+    }
+    for (const list of [edits.frameStart, edits.frameParent, edits.frameSlots]) list.length = frames;
+    for (const target of this.targets) target.forget(this.document);
+  }
+
+  slot(target: number, item: number, element: number, start: number, end: number, frame: number): void {
+    const { edits } = this;
+    edits.target.push(target);
+    edits.item.push(item);
+    edits.element.push(element);
+    edits.start.push(start);
+    edits.end.push(end);
+    edits.frame.push(frame);
+  }
+
+  private openFrame(start: number, parent: number): number {
+    const { edits } = this;
+    edits.frameParent.push(parent);
+    edits.frameSlots.push(edits.target.length);
+    return edits.frameStart.push(start) - 1;
+  }
+
+  /** Goes through the elements of a document or array that starts at `start` and ends before `end`. */
+  private walk(start: number, end: number, state: FieldState, frame: number, array: boolean): void {
+    if (this.depth > MAX_DEPTH) throw new BsonMistake(`nested deeper than ${MAX_DEPTH} levels`);
+    const { bytes } = this;
+    const limit = end - 1;
+    const place = this.places[this.depth]!;
+    this.depth++;
+    let index = 0;
+    let at = start + 4;
+    while (at < limit) {
+      const element = at;
+      const type = bytes[at++]!;
+      const name = at;
+      let hash = 0;
+      // The zero at `limit` ends the loop at the latest.
+      for (let byte = bytes[at]!; byte !== 0; byte = bytes[++at]!) hash = hashByte(hash, byte);
+      if (at >= limit) throw new BsonMistake('not BSON: a name without end');
+      place.start = name;
+      place.end = at;
+      place.kind = array ? 'element' : 'name';
+      let child = state;
+      if (array) child = this.elementState(state, index++);
+      else if (!state.leaf) {
+        const named = state.names.find(bytes, name, at, hash);
+        child = named ?? state.other;
+        if (!named && state.mapped) place.kind = 'data';
+        if (!named && state.keys > 0) this.addKey(state.keys, name, at, frame);
+      }
+      at = this.value(type, element, at + 1, limit, child, frame);
+    }
+    if (at !== limit) throw new BsonMistake('not BSON: a document without its end');
+    this.depth--;
+  }
+
+  private elementState(state: FieldState, index: number): FieldState {
+    if (state.leaf) return state;
+    return (state.indices.size > 0 ? state.indices.get(index) : undefined) ?? state.element;
+  }
+
+  private addKey(target: number, start: number, end: number, frame: number): void {
+    const item = this.targets[target - 1]!.add(this.document, this.bytes, start, end);
+    this.slot(target, item, start - 1, start, end, frame);
+  }
+
+  /** Notes what happens to one value; returns where it ends. */
+  private value(
+    type: number,
+    element: number,
+    start: number,
+    limit: number,
+    state: FieldState,
+    frame: number,
+  ): number {
+    const { bytes } = this;
+    const end = valueEnd(bytes, type, start, limit);
+    const code = state.codes[type === BSON.binData ? tableType(bytes, type, start) : type]!;
+    if (type === BSON.object || type === BSON.array) {
+      this.container(type, element, start, end, state, frame, code);
+    } else if (code > 0) {
+      const item = this.targets[code - 1]!.add(this.document, bytes, start, end);
+      if (item >= 0) this.slot(code, item, element, start, end, frame);
+      else if (this.targets[code - 1]!.rule.special === 'refuse') throw new BsonMistake(SPECIAL);
+    } else if (code !== KEEP) this.decided(code, type, element, start, end, state, frame);
+    return end;
+  }
+
+  private container(
+    type: number,
+    element: number,
+    start: number,
+    end: number,
+    state: FieldState,
+    frame: number,
+    code: number,
+  ): void {
+    const whole = code === DROP || (code <= DERIVED && code > REFUSE);
+    if (!whole && (!state.leaf || code === DESCEND)) {
+      this.walk(start, end, state, this.openFrame(start, frame), type === BSON.array);
+    } else if (code !== KEEP) this.decided(code, type, element, start, end, state, frame);
+  }
+
+  /** What is no transformer's. */
+  private decided(
+    code: number,
+    type: number,
+    element: number,
+    start: number,
+    end: number,
+    state: FieldState,
+    frame: number,
+  ): void {
+    if (code === DROP) this.dropName(element);
+    if (code === EMPTY || code === DROP) this.slot(code, 0, element, start, end, frame);
+    else if (code <= REFUSE) {
+      // Nothing is where a path would have gone on.
+      const nothing = (type === BSON.null || type === BSON.undefined) && !state.leaf;
+      if (!nothing) throw new BsonMistake(this.reasons[REFUSE - code]!);
+    } else if (code <= DERIVED) {
+      this.present[DERIVED - code] = 1;
+      this.slot(code, 0, element, start, end, frame);
+    }
+  }
+
+  /** The name of an element that goes need not be replaced. */
+  private dropName(element: number): void {
+    const { edits } = this;
+    const last = edits.element.length - 1;
+    if (last < 0 || edits.element[last] !== element || edits.start[last] !== element + 1) return;
+    this.targets[edits.target[last]! - 1]!.forgetLast();
+    for (const list of [edits.target, edits.item, edits.element, edits.start, edits.end, edits.frame]) list.pop();
+  }
+
+  /** Where the scanner stands, without what may be data. */
+  private path(): string {
+    let text = '';
+    for (const { start, end, kind } of this.places.slice(0, this.depth)) {
+      if (kind === 'element') text += '[]';
+      else text += `${text === '' ? '' : '.'}${kind === 'data' ? '?' : shownName(this.bytes, start, end)}`;
+    }
+    return text;
+  }
+}
+
+const SPECIAL =
+  'a value that this transformer cannot take (NaN, an infinity, -0.0, a date outside of the years 1 to 9999); `special: keep` keeps it';
+
+/** A name that looks like one a program has; anything else may be data. */
+export function shownName(bytes: Uint8Array, start: number, end: number): string {
+  const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+  return /^[A-Za-z_$][A-Za-z_-]*\d{0,2}[A-Za-z_-]*$/.test(name) && name.length <= 40 ? name : '?';
+}
+
+/** The value at a path of names; undefined where the document has none. The first field of a name counts. */
+export function lookup(
+  bytes: Buffer,
+  names: readonly Uint8Array[],
+): { readonly type: number; readonly start: number; readonly end: number } | undefined {
+  let start = 0;
+  let end = bytes.length;
+  for (const [depth, name] of names.entries()) {
+    const found = member(bytes, start, end, name);
+    if (!found || depth === names.length - 1) return found;
+    if (found.type !== BSON.object) return undefined;
+    ({ start, end } = found);
+  }
+  return undefined;
+}
+
+function member(bytes: Buffer, from: number, to: number, name: Uint8Array) {
+  const limit = containerEnd(bytes, from, to) - 1;
+  for (let at = from + 4; at < limit; ) {
+    const type = bytes[at]!;
+    const nameEnd = bytes.indexOf(0, at + 1);
+    if (nameEnd < 0 || nameEnd >= limit) throw new BsonMistake('not BSON: a name without end');
+    const end = valueEnd(bytes, type, nameEnd + 1, limit);
+    if (nameEnd - at - 1 === name.length && bytes.compare(name, 0, name.length, at + 1, nameEnd) === 0) {
+      return { type: tableType(bytes, type, nameEnd + 1), start: nameEnd + 1, end };
+    }
+    at = end;
+  }
+  return undefined;
+}
+
+/** The name of a type byte, for reasons. */
+export function typeName(type: number): string {
+  return TYPE_NAMES.get(type === UUID ? UUID : type) ?? 'value of no type';
+}
