@@ -29,7 +29,7 @@ export type Advice =
   /** Nothing is sure enough; `suggestion` may be what is wanted. */
   | { readonly kind: 'undecided'; readonly reason: string; readonly suggestion?: Suggestion };
 
-const KEYS: readonly ColumnType['kind'][] = ['int2', 'int4', 'int8', 'uuid'];
+const KEYS: readonly ColumnType['kind'][] = ['int2', 'int4', 'int8', 'uuid', 'objectId'];
 const PLAIN: readonly ColumnType['kind'][] = [
   'bool',
   'enum',

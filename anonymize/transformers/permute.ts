@@ -91,7 +91,8 @@ function digitBits({ precision, scale = 0 }: ColumnType): number {
 }
 
 function acceptsInteger(type: ColumnType, chosen: z.output<typeof options>): true | string {
-  if (!(type.kind in BITS) || (type.scale ?? 0) !== 0) return 'it permutes integers, texts, UUIDs and ObjectIds';
+  if (!(type.kind in BITS) || (type.scale ?? 0) !== 0)
+    return 'it permutes integers, texts, UUIDs and ObjectIds';
   const bits = bitsOf(type, chosen);
   const most = mostBits(type);
   if (bits < 7 || bits > most) return `its values have at most ${most} bits, and permute needs 7 or more`;

@@ -85,7 +85,8 @@ export class Assembler {
 
   private sizeOf(slot: number, document: Buffer): number {
     const target = this.edits.target[slot]!;
-    if (target > 0) return valueSize(this.encoded[target - 1]!, this.edits.item[slot]!, this.subtype(slot, document));
+    if (target > 0)
+      return valueSize(this.encoded[target - 1]!, this.edits.item[slot]!, this.subtype(slot, document));
     const derived = target <= DERIVED ? this.derived.get(slot) : undefined;
     return derived ? 1 + derived.name.length + valueSize(derived.values, derived.item, 0) : 0;
   }
@@ -110,7 +111,6 @@ export class Assembler {
       else putValue(values, item, this.subtype(slot, document), out, at);
     } else if (target === EMPTY) out[typeAt] = BSON.null;
   }
-
 }
 
 function valueSize({ form, values, offsets }: Encoded, item: number, subtype: number): number {

@@ -56,8 +56,8 @@ class Compiler {
 
   compile(): Decisions {
     const { rules } = this;
-    const patterns = rules.fields.flatMap((rule): Pattern[] => this.pattern(rule) ?? []);
-    const derived = (rules.derive ?? []).flatMap((field): CompiledDerived[] => this.derivedField(field) ?? []);
+    const patterns = rules.fields.flatMap((rule) => this.pattern(rule) ?? []);
+    const derived = (rules.derive ?? []).flatMap((field) => this.derivedField(field) ?? []);
     const derivedCodes = new Map(
       derived.map(({ name }, i) => [name, new Int16Array(256).fill(DERIVED - i)] as const),
     );
@@ -105,16 +105,25 @@ class Compiler {
       else refused.push(code);
     }
     if (!taken && rule.apply.name !== 'block') this.mistakes.push(`${rule.path}: ${refused[0]}`);
-    return { path, codes, target: 0 };
+    const closes = rule.apply.name === 'drop' || rule.apply.name === 'null';
+    return { path, codes, target: 0, closes };
   }
 
   private keyPattern(rule: FieldRule, path: FieldPath): Pattern | undefined {
     const type: ColumnType = { ...columnTypeOf('string'), name: 'key', nullable: false };
-    if (rule.apply.name === 'keep') return { path, codes: new Int16Array(256), target: 0 };
+    if (rule.apply.name === 'keep') return { path, codes: new Int16Array(256), target: 0, closes: false };
     const made = FIELD_ONLY.has(rule.apply.name)
       ? `${rule.apply.name} is about values; write it without ~`
-      : this.target(rule.rule, rule.path, rule.domain ?? this.domain(rule.path), rule.apply, type, KEY_NAME, KEY_NAME);
-    if (typeof made === 'number') return { path, codes: new Int16Array(256), target: made };
+      : this.target(
+          rule.rule,
+          rule.path,
+          rule.domain ?? this.domain(rule.path),
+          rule.apply,
+          type,
+          KEY_NAME,
+          KEY_NAME,
+        );
+    if (typeof made === 'number') return { path, codes: new Int16Array(256), target: made, closes: false };
     this.mistakes.push(`${rule.path}: ${made}`);
     return undefined;
   }
@@ -136,7 +145,11 @@ class Compiler {
         return last === 'index' || last === 'anyElement' ? 'an element of an array cannot be dropped' : DROP;
       }
       case 'block':
-        return NOTHING.includes(type) && !given ? KEEP : CONTAINERS.includes(type) && !given ? DESCEND : this.refusal(`${type} is not taken here`);
+        return NOTHING.includes(type) && !given
+          ? KEEP
+          : CONTAINERS.includes(type) && !given
+            ? DESCEND
+            : this.refusal(`${type} is not taken here`);
       case 'null':
         return NOTHING.includes(type) ? KEEP : EMPTY;
     }
@@ -164,7 +177,8 @@ class Compiler {
   ): number | string {
     const transformer = getTransformer(spec.name);
     const options = transformer.options.parse(spec.options);
-    const accepted = type.kind === 'other' ? 'it is kept, emptied, dropped or refused' : transformer.accepts(type, options);
+    const accepted =
+      type.kind === 'other' ? 'it is kept, emptied, dropped or refused' : transformer.accepts(type, options);
     if (accepted !== true) return `${spec.name} cannot take ${type.name}: ${accepted}`;
     for (const need of transformer.needs?.(options) ?? []) this.source(need);
     return this.targets.push({
@@ -198,17 +212,27 @@ class Compiler {
     for (const [byte, type] of TYPE_NAMES) {
       const columnType = columnTypeOf(type);
       if (NOTHING.includes(type)) codes[byte] = KEEP;
-      else if (columnType.kind === 'other') codes[byte] = this.refusal(`a field cannot be derived from ${type}`);
+      else if (columnType.kind === 'other')
+        codes[byte] = this.refusal(`a field cannot be derived from ${type}`);
       else {
         const own = this.target(field.rule, field.name, domain, field.apply, columnType, byte, byte);
         const made =
           typeof own === 'number'
             ? own
-            : this.target(field.rule, field.name, domain, field.apply, columnTypeOf('string'), byte, BSON.string);
+            : this.target(
+                field.rule,
+                field.name,
+                domain,
+                field.apply,
+                columnTypeOf('string'),
+                byte,
+                BSON.string,
+              );
         codes[byte] = typeof made === 'number' ? made : this.refusal(made);
       }
     }
-    if (!codes.some((code) => code > 0)) this.mistakes.push(`${field.name}: ${field.apply.name} takes no value`);
+    if (!codes.some((code) => code > 0))
+      this.mistakes.push(`${field.name}: ${field.apply.name} takes no value`);
     return { name: field.name, from, codes };
   }
 }

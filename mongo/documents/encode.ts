@@ -70,6 +70,7 @@ function encodeBinary(values: Column, misfit: (row: number) => void): Encoded {
 function refuseNames(values: Column, fail: (row: number, reason: string) => void): void {
   for (const [row, value] of values.entries()) {
     if (value === null) fail(row, 'a key cannot become null');
-    else if (value === '' || value.includes('\0')) fail(row, 'a key cannot be empty or hold a zero character');
+    else if (value === '' || value.includes('\0'))
+      fail(row, 'a key cannot be empty or hold a zero character');
   }
 }

@@ -36,6 +36,8 @@ export interface Pattern {
   /** What it decides; for paths that name keys, the target of the keys is in `target`. */
   readonly codes: Codes;
   readonly target: number;
+  /** It empties or drops what it names; paths that come there by more wildcards do not reach into that. */
+  readonly closes: boolean;
 }
 
 type Open = readonly (readonly [pattern: number, step: number])[];
@@ -65,7 +67,7 @@ export function buildStates(
     const done = open.filter((item) => stepOf(item) === undefined && !patterns[item[0]]!.path.keys);
     const own = best(done.map(([pattern]) => patterns[pattern]!));
     const codes = own?.codes ?? above;
-    const onward = open.filter((item) => stepOf(item) !== undefined);
+    const onward = open.filter((item) => stepOf(item) !== undefined && !(own?.closes && vaguer(item, own)));
     const id = `${onward.map(String).sort().join(';')}|${number(codes)}`;
     const found = known.get(id);
     if (found) return found;
@@ -92,6 +94,12 @@ export function buildStates(
       if (step.kind === 'index') fresh.indices.set(step.index, child(step.index, true));
     }
     return fresh;
+  }
+
+  /** Whether a pattern came here by more wildcards than another one. */
+  function vaguer([pattern, at]: readonly [number, number], than: Pattern): boolean {
+    const { steps } = patterns[pattern]!.path;
+    return steps[at]!.deep || wildcards(steps.slice(0, at)) > wildcards(than.path.steps);
   }
 
   function advance(open: Open, key: string | number | null, element: boolean): Open {
@@ -131,14 +139,16 @@ function matches(step: FieldStep, key: string | number | null, element: boolean)
 
 function best(done: readonly Pattern[]): Pattern | undefined {
   return done.reduce<Pattern | undefined>(
-    (chosen, other) => (chosen && wildcards(chosen) <= wildcards(other) ? chosen : other),
+    (chosen, other) =>
+      chosen && wildcards(chosen.path.steps) <= wildcards(other.path.steps) ? chosen : other,
     undefined,
   );
 }
 
-function wildcards({ path }: Pattern): number {
-  return path.steps.reduce(
-    (sum, step) => sum + (step.deep ? 2 : 0) + (step.kind === 'anyName' || step.kind === 'anyElement' ? 1 : 0),
+function wildcards(steps: readonly FieldStep[]): number {
+  return steps.reduce(
+    (sum, step) =>
+      sum + (step.deep ? 2 : 0) + (step.kind === 'anyName' || step.kind === 'anyElement' ? 1 : 0),
     0,
   );
 }

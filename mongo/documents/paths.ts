@@ -36,9 +36,7 @@ export function parseFieldPath(text: string): FieldPath | string {
     if (whole.startsWith('[')) {
       if (at === 0) return unreadable(at);
       steps.push(
-        index === undefined
-          ? { kind: 'anyElement', deep }
-          : { kind: 'index', index: Number(index), deep },
+        index === undefined ? { kind: 'anyElement', deep } : { kind: 'index', index: Number(index), deep },
       );
       continue;
     }

@@ -62,14 +62,16 @@ function parseField(path: string, raw: unknown, rule: string): FieldRule | strin
   }
   const { types, apply, special, domain, ...unknown } = raw;
   for (const key of Object.keys(unknown)) errors.push(`it has no setting "${key}"`);
-  if (special !== undefined && special !== 'refuse' && special !== 'keep') errors.push('special: refuse or keep');
+  if (special !== undefined && special !== 'refuse' && special !== 'keep')
+    errors.push('special: refuse or keep');
   if (domain !== undefined && typeof domain !== 'string') errors.push('domain is a name');
   if (types !== undefined && !isMap(types)) errors.push('types is a map of BSON types to transformers');
   const { else: rest = apply ?? 'block', ...byName } = isMap(types) ? types : {};
   const byType: Partial<Record<BsonType, TransformerSpec>> = {};
   for (const [type, spec] of Object.entries(byName)) {
     const parsed = parseFieldSpec(spec);
-    if (!BSON_TYPES.includes(type as BsonType)) errors.push(`types: there is no BSON type ${type}: ${BSON_TYPES.join(', ')}`);
+    if (!BSON_TYPES.includes(type as BsonType))
+      errors.push(`types: there is no BSON type ${type}: ${BSON_TYPES.join(', ')}`);
     else if ('errors' in parsed) errors.push(...parsed.errors.map((message) => `types ${type}: ${message}`));
     else byType[type as BsonType] = parsed.spec;
   }
@@ -99,7 +101,13 @@ function parseDerived(name: string, raw: unknown, rule: string): DerivedField | 
   const parsed = parseSpec(apply);
   if ('errors' in parsed) return [...errors, ...parsed.errors.map((message) => `apply: ${message}`)];
   if (errors.length > 0) return errors;
-  return { rule, name, from: from as string, apply: parsed.spec, ...(typeof domain === 'string' ? { domain } : {}) };
+  return {
+    rule,
+    name,
+    from: from as string,
+    apply: parsed.spec,
+    ...(typeof domain === 'string' ? { domain } : {}),
+  };
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

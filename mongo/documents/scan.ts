@@ -1,4 +1,14 @@
-import { BSON, BsonMistake, containerEnd, int32, MAX_DEPTH, tableType, TYPE_NAMES, UUID, valueEnd } from './bson.js';
+import {
+  BSON,
+  BsonMistake,
+  containerEnd,
+  int32,
+  MAX_DEPTH,
+  TYPE_NAMES,
+  tableType,
+  UUID,
+  valueEnd,
+} from './bson.js';
 import { DERIVED, DESCEND, DROP, EMPTY, type FieldState, hashByte, KEEP, REFUSE } from './match.js';
 import type { Target } from './target.js';
 
@@ -206,7 +216,7 @@ export class Scanner {
     frame: number,
     code: number,
   ): void {
-    const whole = code === DROP || (code <= DERIVED && code > REFUSE);
+    const whole = code <= DERIVED && code > REFUSE;
     if (!whole && (!state.leaf || code === DESCEND)) {
       this.walk(start, end, state, this.openFrame(start, frame), type === BSON.array);
     } else if (code !== KEEP) this.decided(code, type, element, start, end, state, frame);
@@ -240,7 +250,8 @@ export class Scanner {
     const last = edits.element.length - 1;
     if (last < 0 || edits.element[last] !== element || edits.start[last] !== element + 1) return;
     this.targets[edits.target[last]! - 1]!.forgetLast();
-    for (const list of [edits.target, edits.item, edits.element, edits.start, edits.end, edits.frame]) list.pop();
+    for (const list of [edits.target, edits.item, edits.element, edits.start, edits.end, edits.frame])
+      list.pop();
   }
 
   /** Where the scanner stands, without what may be data. */

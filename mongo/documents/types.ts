@@ -49,7 +49,8 @@ export interface FieldRule {
   /**
    * `email`, `address.street`, `orders[].total`, `tags[0]`, `tiers.*.id`, `**.email` (at any depth), `'a.b'.c` (a name
    * with dots). A path covers all that lies below what it names, unless a longer path says otherwise. `tiers.*~` names
-   * the keys themselves.
+   * the keys themselves. What `drop` or
+   * `null` names is closed to paths that reach it by more wildcards.
    */
   readonly path: string;
   /** For values of every type that `types` does not have. Null and undefined stay what they are. */

@@ -31,15 +31,15 @@ export function readValue(bytes: Buffer, type: number, start: number, end: numbe
     case BSON.decimal:
       return decimalText(bytes, start);
     case BSON.objectId:
-      return bytes.hexSlice(start, end);
+      return bytes.toString('hex', start, end);
     case BSON.bool:
       return bytes[start] === 1 ? 'true' : 'false';
     case BSON.date:
       return readDate(bytes, start);
     case UUID:
-      return dashed(bytes.hexSlice(start + 5, end));
+      return dashed(bytes.toString('hex', start + 5, end));
     case BSON.binData:
-      return `\\x${bytes.hexSlice(start + (bytes[start + 4] === OLD_BINARY ? 9 : 5), end)}`;
+      return `\\x${bytes.toString('hex', start + (bytes[start + 4] === OLD_BINARY ? 9 : 5), end)}`;
     default:
       return undefined;
   }
@@ -56,7 +56,7 @@ export function readText(bytes: Buffer, start: number, end: number): string {
       }
     }
   }
-  return bytes.latin1Slice(start, end);
+  return bytes.toString('latin1', start, end);
 }
 
 function readLong(bytes: Uint8Array, at: number): string {

@@ -10,7 +10,11 @@ export interface RawValue {
 export type RawField = readonly [name: string, value: RawValue];
 
 export function rawDocument(fields: readonly RawField[]): Buffer {
-  const parts = fields.flatMap(([name, { type, bytes }]) => [Buffer.from([type]), Buffer.from(`${name}\0`), bytes]);
+  const parts = fields.flatMap(([name, { type, bytes }]) => [
+    Buffer.from([type]),
+    Buffer.from(`${name}\0`),
+    bytes,
+  ]);
   const body = Buffer.concat(parts);
   return Buffer.concat([le32(body.length + 5), body, Buffer.from([0])]);
 }
@@ -81,7 +85,8 @@ export const raw = {
   maxKey: (): RawValue => ({ type: BSON.maxKey, bytes: Buffer.alloc(0) }),
 };
 
-const hex = (bytes: number) => fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((b) => Buffer.from(b).toString('hex'));
+const hex = (bytes: number) =>
+  fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((b) => Buffer.from(b).toString('hex'));
 const word = fc.string({ unit: 'grapheme', maxLength: 12 }).map((value) => value.replaceAll('\0', ''));
 const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 
@@ -89,7 +94,9 @@ const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 export const anyScalar: fc.Arbitrary<RawValue> = fc.oneof(
   fc.double().map(raw.double),
   fc.string({ unit: 'grapheme', maxLength: 20 }).map(raw.string),
-  fc.tuple(fc.constantFrom(0, 2, 3, 4, 128), fc.uint8Array({ maxLength: 20 })).map(([type, bytes]) => raw.binary(type, bytes)),
+  fc
+    .tuple(fc.constantFrom(0, 2, 3, 4, 128), fc.uint8Array({ maxLength: 20 }))
+    .map(([type, bytes]) => raw.binary(type, bytes)),
   fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => raw.binary(4, bytes)),
   fc.constant(raw.undefined()),
   hex(12).map(raw.objectId),
@@ -138,7 +145,14 @@ export const EVERY_TYPE: readonly RawField[] = [
   ['nan', raw.double(Number.NaN)],
   ['minusZero', raw.double(-0)],
   ['string', raw.string('Ünïcode \0 inside')],
-  ['object', raw.object([['9', raw.int(1)], ['1', raw.int(2)], ['', raw.string('')]])],
+  [
+    'object',
+    raw.object([
+      ['9', raw.int(1)],
+      ['1', raw.int(2)],
+      ['', raw.string('')],
+    ]),
+  ],
   ['array', raw.array([raw.int(1), raw.array([]), raw.object([])])],
   ['binary', raw.binary(0, Buffer.from([1, 2, 3]))],
   ['oldBinary', raw.binary(2, Buffer.from([1, 2, 3]))],
