@@ -1,3 +1,4 @@
+import type { DocumentsProgress, DocumentsTask } from '../mongo/load/task.js';
 import type { LoadProgress, PartitionTask } from '../postgres/load/task.js';
 import type { Inspection } from '../quality/inspection.js';
 import type { InspectTask } from '../quality/task.js';
@@ -19,6 +20,12 @@ export interface Dependencies {
   load(
     task: PartitionTask,
     progress: (progress: LoadProgress) => void,
+    signal: AbortSignal,
+  ): Promise<PartitionResult>;
+  /** Loads documents of MongoDB in a thread of the pool, as `load` does rows. */
+  loadDocuments(
+    task: DocumentsTask,
+    progress: (progress: DocumentsProgress) => void,
     signal: AbortSignal,
   ): Promise<PartitionResult>;
   /** Looks at the rows of a finished run in a thread of the pool. */

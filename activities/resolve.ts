@@ -12,7 +12,13 @@ export async function resolveJob(deps: Dependencies, input: SyncJobInput): Promi
     const { job } = await findInput(deps, input);
     return {
       mode: job.destination.mode,
-      ref: { run: uuidv7(), job: job.job, destination: job.destination.url, key: job.key },
+      ref: {
+        ...(job.engine && { engine: job.engine }),
+        run: uuidv7(),
+        job: job.job,
+        destination: job.destination.url,
+        key: job.key,
+      },
     };
   } catch (error) {
     throw toFailure(error);

@@ -177,7 +177,7 @@ export function refuseOver(row: RunRow): void {
 }
 
 /** Ends an activity whose run was terminated, at its start or within `ROOT_CHECK_MS`. */
-class RootWatch {
+export class RootWatch {
   failure: LetheError | undefined;
   private readonly controller = new AbortController();
   private timer: NodeJS.Timeout | undefined;

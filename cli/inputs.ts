@@ -27,7 +27,7 @@ export async function databaseArgument(
   side: 'source' | 'destination',
   env?: string,
 ): Promise<{ url: string; reference?: string }> {
-  if (/^postgres(ql)?:\/\//.test(argument)) return { url: argument };
+  if (/^(postgres(ql)?|mongodb(\+srv)?):\/\//.test(argument)) return { url: argument };
   if (isFile(argument)) {
     const { job } = await loadJob(argument, { env });
     const reference = job[side].url;
@@ -36,7 +36,7 @@ export async function databaseArgument(
   if (referenceMistake(argument)) {
     throw new LetheError(
       'JobInvalid',
-      `The ${side} is given as a connection URL (postgres://…), a reference (env:NAME, file:PATH, exec:COMMAND) or a job file that is there.`,
+      `The ${side} is given as a connection URL (postgres://…, mongodb://…), a reference (env:NAME, file:PATH, exec:COMMAND) or a job file that is there.`,
     );
   }
   return { url: await resolveReference(argument), reference: argument };

@@ -4,6 +4,13 @@ import { parseJob } from '../job/load.js';
 import { resolveReference } from '../job/references.js';
 import { isOpen } from '../ledger/states.js';
 import type { RunRow } from '../ledger/types.js';
+import { isMongoUrl, withConnection } from '../mongo/connection.js';
+import { listRuns as listDocumentRuns } from '../mongo/ledger/runs.js';
+import {
+  type Ledger as DocumentLedger,
+  ledgerVersion as documentLedgerVersion,
+  ledgerOf,
+} from '../mongo/ledger/store.js';
 import { ledgerVersion } from '../postgres/ledger/migrate.js';
 import { listRuns } from '../postgres/ledger/runs.js';
 import { type Session, withSession } from '../postgres/session.js';
@@ -71,6 +78,26 @@ export async function readLedger<T>(
   );
 }
 
+/** The newest runs of a ledger, on either engine; of one job, or of all. */
+export async function runsOf(
+  ledger: Ledger,
+  filter: { readonly job?: string; readonly limit: number },
+): Promise<RunRow[]> {
+  if (isMongoUrl(ledger.url)) return (await readDocumentLedger(ledger.url, (open) => listDocumentRuns(open, filter))) ?? [];
+  return (await readLedger(ledger, (session) => listRuns(session, filter))) ?? [];
+}
+
+/** Opens a ledger in MongoDB for reading; undefined where the database has none. */
+export async function readDocumentLedger<T>(
+  url: string,
+  body: (ledger: DocumentLedger) => Promise<T>,
+): Promise<T | undefined> {
+  return withConnection({ url, role: 'destination', applicationName: 'lethe:show' }, async (connection) => {
+    const open = ledgerOf(connection);
+    return (await documentLedgerVersion(open)) === 0 ? undefined : body(open);
+  });
+}
+
 export interface FoundRun {
   readonly ledger: Ledger;
   readonly row: RunRow;
@@ -84,7 +111,7 @@ export async function findRunByText(text: string, options: LedgerOptions): Promi
   const ledgers = await ledgersOf(options);
   const found: FoundRun[] = [];
   for (const ledger of ledgers) {
-    const rows = (await readLedger(ledger, (session) => listRuns(session, { limit: SEARCHED }))) ?? [];
+    const rows = await runsOf(ledger, { limit: SEARCHED });
     const wanted =
       text === 'last'
         ? rows.slice(0, 1)

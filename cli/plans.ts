@@ -2,23 +2,43 @@ import { jobKeys, parseJobKey } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import { resolveReference } from '../job/references.js';
 import type { Job } from '../job/types.js';
+import { withConnection } from '../mongo/connection.js';
+import { planDocuments } from '../mongo/planning.js';
+import type { Catalog } from '../plan/catalog.js';
 import type { TablePlan } from '../plan/plan.js';
-import { planJob } from '../postgres/planning.js';
+import { type Planned, planJob } from '../postgres/planning.js';
 import { type PreviewRow, previewRows } from '../postgres/preview.js';
 import { withSession } from '../postgres/session.js';
 
 /** Plans a job as a run would, over read-only sessions. */
-export async function planOf(job: Job, acceptDomains = false): ReturnType<typeof planJob> {
+export async function planOf(
+  job: Job,
+  acceptDomains = false,
+): Promise<Pick<Planned, 'plan' | 'source'>> {
   const [sourceUrl, destinationUrl] = await Promise.all(
     [job.source.url, job.destination.url].map(resolveReference),
   );
   if (!sourceUrl || !destinationUrl) throw new LetheError('Internal', 'A reference resolved to nothing.');
+  if (job.engine === 'mongo') return planOfDocuments(job, sourceUrl, destinationUrl);
   const session = (role: 'source' | 'destination', url: string) =>
     ({ url, role, applicationName: 'lethe:plan', readOnly: true, encoding: job.source.encoding }) as const;
   return withSession(session('source', sourceUrl), (source) =>
     withSession(session('destination', destinationUrl), (destination) =>
       planJob(job, source, destination, acceptDomains),
     ),
+  );
+}
+
+/** Advice on undecided fields comes with the findings, so that no catalog of columns goes with the plan. */
+async function planOfDocuments(job: Job, sourceUrl: string, destinationUrl: string) {
+  const common = { applicationName: 'lethe:plan' };
+  return withConnection({ ...common, url: sourceUrl, role: 'source' }, (source) =>
+    withConnection({ ...common, url: destinationUrl, role: 'destination' }, async (destination) => {
+      const planned = await planDocuments(job, source, destination);
+      const { serverVersion, database } = planned.source;
+      const catalog: Catalog = { engine: 'mongo', serverVersion, database, tables: [], sequences: [] };
+      return { plan: planned.plan, source: catalog };
+    }),
   );
 }
 

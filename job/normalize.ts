@@ -1,5 +1,7 @@
 import { readChecks } from './checkSettings.js';
+import { readCollections } from './collections.js';
 import { durationSeconds } from './duration.js';
+import { type Engine, engineOf, refuseForeign } from './engines.js';
 import { isRecord, type Reading, readRules, readSpec } from './rules.js';
 import { type JobFile, tableNameMistake } from './schema.js';
 import type { Path } from './source.js';
@@ -29,15 +31,18 @@ export function normalize(raw: Record<string, unknown>, reading: Reading): Job {
       'key is missing: make one with `lethe keygen` and refer to it, e.g. "key: env:LETHE_KEY"',
     );
   }
-  const source = readSourceSettings(raw.source, reading);
-  const destination = readDestination(raw.destination, file, reading);
+  const engine = engineOf(raw);
+  refuseForeign(raw, engine, reading);
+  const source = readSourceSettings(raw.source, engine, reading);
+  const destination = readDestination(raw.destination, file, engine, reading);
   if (source.url !== '' && source.url === destination.url) {
     reading.mistake(
-      ['destination', 'postgres'],
+      ['destination', engine === 'mongo' ? 'mongodb' : 'postgres'],
       'source and destination are one and the same reference: a source is never written',
     );
   }
   return {
+    ...(engine === 'mongo' && { engine, collections: readCollections(raw.collections, reading) }),
     job: String(raw.job),
     source,
     destination,
@@ -62,15 +67,17 @@ export function normalize(raw: Record<string, unknown>, reading: Reading): Job {
   };
 }
 
-function readSourceSettings(raw: unknown, reading: Reading): SourceSettings {
+function readSourceSettings(raw: unknown, engine: Engine, reading: Reading): SourceSettings {
   const source = isRecord(raw) ? raw : {};
-  if (source.postgres === undefined) missingUrl('source', 'env:CRM_URL', raw, reading);
+  const url = engine === 'mongo' ? source.mongodb : source.postgres;
+  if (url === undefined)
+    missingUrl('source', engine, engine === 'mongo' ? 'env:SHOP_URL' : 'env:CRM_URL', raw, reading);
   const limits = isRecord(source.limits) ? source.limits : {};
   const snapshot = isRecord(limits.snapshot) ? limits.snapshot : { maxAge: limits.snapshot };
   const seconds = (value: unknown, fallback: number) =>
     (typeof value === 'string' ? durationSeconds(value) : undefined) ?? fallback;
   return {
-    url: String(source.postgres ?? ''),
+    url: String(url ?? ''),
     connections: Number(limits.connections ?? 4),
     snapshot: {
       maxAgeSeconds: seconds(snapshot.maxAge, 6 * 3600),
@@ -80,9 +87,15 @@ function readSourceSettings(raw: unknown, reading: Reading): SourceSettings {
   };
 }
 
-function readDestination(raw: unknown, file: Partial<JobFile>, reading: Reading): DestinationSettings {
+function readDestination(
+  raw: unknown,
+  file: Partial<JobFile>,
+  engine: Engine,
+  reading: Reading,
+): DestinationSettings {
   const destination = isRecord(raw) ? raw : {};
-  if (destination.postgres === undefined) missingUrl('destination', 'env:STAGING_URL', raw, reading);
+  const url = engine === 'mongo' ? destination.mongodb : destination.postgres;
+  if (url === undefined) missingUrl('destination', engine, 'env:STAGING_URL', raw, reading);
   const mode = destination.mode === 'upsert' ? 'upsert' : 'replace';
   const deleteMissing = destination.deleteMissing === true;
   if (mode === 'replace' && deleteMissing) {
@@ -99,9 +112,10 @@ function readDestination(raw: unknown, file: Partial<JobFile>, reading: Reading)
       'key',
     );
   }
-  const schemas = Object.entries(isRecord(destination.schemas) ? destination.schemas : {});
+  const renamed = engine === 'mongo' ? destination.databases : destination.schemas;
+  const schemas = Object.entries(isRecord(renamed) ? renamed : {});
   return {
-    url: String(destination.postgres ?? ''),
+    url: String(url ?? ''),
     mode,
     createSchema: destination.createSchema === true,
     connections: Number(destination.connections ?? 4),
@@ -110,8 +124,15 @@ function readDestination(raw: unknown, file: Partial<JobFile>, reading: Reading)
   };
 }
 
-function missingUrl(side: 'source' | 'destination', example: string, raw: unknown, reading: Reading): void {
-  const message = `${side}.postgres is missing: refer to the connection URL, e.g. "${side}: { postgres: ${example} }"`;
+function missingUrl(
+  side: 'source' | 'destination',
+  engine: Engine,
+  example: string,
+  raw: unknown,
+  reading: Reading,
+): void {
+  const name = engine === 'mongo' ? 'mongodb' : 'postgres';
+  const message = `${side}.${name} is missing: refer to the connection URL, e.g. "${side}: { ${name}: ${example} }"`;
   reading.mistake(raw === undefined ? [] : [side], message, 'key');
 }
 

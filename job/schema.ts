@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { checksSchema } from './checkSettings.js';
+import { collection } from './collectionSchema.js';
 import { cronMistake } from './cron.js';
 import { durationSeconds } from './duration.js';
 import { globMistake } from './globs.js';
 import { referenceMistake } from './references.js';
-import { closed, text } from './schemaParts.js';
+import { closed, text, transformerSpec } from './schemaParts.js';
 import { virtualReferenceMistake } from './virtualReference.js';
 
 /*
@@ -30,8 +31,6 @@ const columnName = text((value) =>
 );
 const connections = z.int().min(1).max(64);
 
-/** Stands for a transformer; `normalize.ts` checks it by the registry, `jsonschema.ts` describes it by the same. */
-export const transformerSpec = z.unknown().meta({ id: 'transformer' });
 
 /** Stands for what a rule applies: one transformer, or one a column. */
 export const applySpec = z.unknown().meta({ id: 'apply' });
@@ -41,6 +40,9 @@ const source = closed({
     .describe(
       'Reference to the connection URL of the database to copy: env:NAME, file:PATH or exec:COMMAND. It is never written.',
     )
+    .optional(),
+  mongodb: reference('env:SHOP_MONGODB')
+    .describe('Instead of postgres: reference to the connection URL (mongodb://…) of the databases to copy.')
     .optional(),
   limits: closed({
     connections: connections.describe('Most connections to the source at once. Default 4.').optional(),
@@ -76,6 +78,15 @@ const destination = closed({
     .describe(
       'Reference to the connection URL of the database to write: env:NAME, file:PATH or exec:COMMAND.',
     )
+    .optional(),
+  mongodb: reference('env:STAGING_MONGODB')
+    .describe(
+      'Instead of postgres: reference to the connection URL (mongodb://…) of the database to write; it names the database.',
+    )
+    .optional(),
+  databases: z
+    .record(z.string(), z.string().min(1))
+    .describe('MongoDB: databases that are called otherwise there: source name to destination name.')
     .optional(),
   mode: z
     .enum(['replace', 'upsert'])
@@ -233,6 +244,10 @@ export const jobSchema = closed({
   tables: z
     .record(z.string(), table)
     .describe('What is special about one table, by schema.table of the source.')
+    .optional(),
+  collections: z
+    .record(z.string(), collection)
+    .describe('MongoDB: what becomes of each collection, by database.collection of the source.')
     .optional(),
   domains: z
     .record(z.string().min(1), z.array(columnName).min(1))

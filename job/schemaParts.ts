@@ -20,3 +20,6 @@ export function text(mistake: (value: string) => string | undefined) {
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 }
+
+/** Stands for a transformer; `normalize.ts` checks it by the registry, `jsonschema.ts` describes it by the same. */
+export const transformerSpec = z.unknown().meta({ id: 'transformer' });

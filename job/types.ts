@@ -5,6 +5,8 @@ import type { TransformerSpec } from '../anonymize/transformer.js';
  * (`env:NAME`, `file:PATH`, `exec:COMMAND`); only a worker resolves them.
  */
 export interface Job {
+  /** What both ends speak; absent: PostgreSQL. */
+  readonly engine?: 'mongo';
   /** Name: lower-case letters, digits and dashes; part of workflow ids. */
   readonly job: string;
   readonly source: SourceSettings;
@@ -22,6 +24,8 @@ export interface Job {
   readonly rules: readonly Rule[];
   /** By `schema.table` of the source. */
   readonly tables: Readonly<Record<string, TableRules>>;
+  /** MongoDB: by `database.collection` of the source. */
+  readonly collections?: Readonly<Record<string, JobCollection>>;
   /** Domain name → `schema.table.column` members. */
   readonly domains: Readonly<Record<string, readonly string[]>>;
   /** Foreign keys that the database does not declare: `{ from: [schema.table.column…], to: [...] }`. */
@@ -148,6 +152,35 @@ export interface ColumnRule {
   readonly spec: TransformerSpec;
   readonly position: Position;
 }
+
+/** What is special about one collection. */
+export interface JobCollection {
+  /** A filter in MongoDB's query language, as extended JSON. */
+  readonly where?: Readonly<Record<string, unknown>>;
+  readonly skip?: boolean;
+  /** Destination `database.collection`. */
+  readonly rename?: string;
+  /** What becomes of a field that nobody decided on; absent: as the job says. */
+  readonly unlisted?: 'block' | 'keep' | 'null';
+  /** By path: `email`, `orders[].address.street`, `tiers.*.id`. */
+  readonly fields: Readonly<Record<string, FieldRule>>;
+  /** Unique indexes, by name, that the plan cannot prove: documents that violate them go to quarantine. */
+  readonly accept?: readonly string[];
+  /** Anonymized by one aggregation on the server. */
+  readonly pushdown?: boolean;
+  /** Keyed transformers may be pushed down, which hands the server a key. */
+  readonly allowKeyOnServer?: boolean;
+  readonly position: Position;
+}
+
+export type FieldRule = { readonly position: Position } & (
+  | { readonly kind: 'apply'; readonly spec: TransformerSpec }
+  /** By BSON type (`string`, `int`, `objectId`, …, as `$type` names them); `default` for all others. */
+  | { readonly kind: 'byType'; readonly types: Readonly<Record<string, TransformerSpec>> }
+  | { readonly kind: 'drop' }
+  /** A new field, from the source's value of another one. */
+  | { readonly kind: 'derive'; readonly from: string; readonly spec: TransformerSpec }
+);
 
 export interface VirtualReference {
   readonly from: readonly string[];

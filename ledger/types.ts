@@ -19,6 +19,8 @@ export type BatchState = 'claimed' | 'committed' | 'failed';
 
 /** How any activity finds its run: ids and references only, so it may stand in a workflow history. */
 export interface RunRef {
+  /** What both ends speak; absent: PostgreSQL. */
+  readonly engine?: 'mongo';
   /** Lethe's run id, UUIDv7. */
   readonly run: string;
   readonly job: string;

@@ -1,6 +1,7 @@
 import type { ColumnType, Proof, TransformerSpec } from '../anonymize/transformer.js';
 import type { Job, Position } from '../job/types.js';
 import type { DatabaseIdentity, TableName } from './catalog.js';
+import type { CollectionPlan, DocumentsPlan } from './documents/types.js';
 
 /**
  * What a run will do, decided before anything is written. Plain JSON: it is pinned in the run's ledger row, and every
@@ -30,6 +31,8 @@ export interface Plan {
   readonly freeSequences: readonly { readonly source: TableName; readonly destination: TableName }[];
   /** How the run executes, as the job says; pinned with the plan. */
   readonly execution: ExecutionPlan;
+  /** MongoDB: what is not about one collection. */
+  readonly documents?: DocumentsPlan;
 }
 
 export interface ExecutionPlan {
@@ -89,6 +92,8 @@ export interface TablePlan {
   readonly destinationFingerprint: string;
   /** The sequences to set after the load, and the smallest value they may hand out next, or `max` of the column + 1. */
   readonly sequences: readonly SequencePlan[];
+  /** MongoDB: what becomes of the collection's documents; `columns` names its paths for people. */
+  readonly collection?: CollectionPlan;
 }
 
 /**

@@ -111,6 +111,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       'An application_name longer than 63 bytes would be cut off by the server.',
     );
   }
+  if (/^mongodb(\+srv)?:/.test(options.url)) {
+    throw new LetheError(
+      'JobInvalid',
+      `The ${options.role} is MongoDB, over which this does not work yet. docs/mongodb.md says what does: plan, sync, runs, show, cancel, claim, init, doctor, apply.`,
+    );
+  }
   const where = `connecting to the ${options.role}`;
   const client = new pg.Client(clientConfig(options));
   const state: { lost?: LetheError; closing?: boolean } = {};

@@ -17,6 +17,7 @@ import { openSession, query, type Session, withSession, withTransaction } from '
 import { underSnapshot } from '../postgres/snapshot.js';
 import { CONTROL_QUEUE, dataQueue } from '../workflows/queues.js';
 import { connectClient, temporalSettings } from './connection.js';
+import { documentChecks } from './doctorDocuments.js';
 import { pollers } from './runs.js';
 import { missingAttributes } from './searchAttributes.js';
 
@@ -98,6 +99,10 @@ async function* jobChecks(job: Job): AsyncGenerator<Check> {
   if (isCheck(sourceUrl)) yield sourceUrl;
   const destinationUrl = await attempt('Destination', () => resolveReference(job.destination.url));
   if (isCheck(destinationUrl)) yield destinationUrl;
+  if (job.engine === 'mongo') {
+    if (!isCheck(sourceUrl) && !isCheck(destinationUrl)) yield* documentChecks(job, sourceUrl, destinationUrl);
+    return;
+  }
   const source = isCheck(sourceUrl)
     ? undefined
     : await attempt('Source', () => open(job, 'source', sourceUrl));

@@ -3,6 +3,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { CancelledFailure } from '@temporalio/common';
 import { Piscina } from 'piscina';
 import { LetheError } from '../errors/errors.js';
+import type { DocumentsProgress, DocumentsResult, DocumentsTask } from '../mongo/load/task.js';
 import type { LoadProgress, LoadResult, PartitionTask } from '../postgres/load/task.js';
 import type { Inspection } from '../quality/inspection.js';
 import type { InspectTask } from '../quality/task.js';
@@ -23,6 +24,12 @@ export interface Pool {
     progress: (progress: LoadProgress) => void,
     signal: AbortSignal,
   ): Promise<LoadResult>;
+  /** Loads documents in a thread; ends as `load` does. */
+  loadDocuments(
+    task: DocumentsTask,
+    progress: (progress: DocumentsProgress) => void,
+    signal: AbortSignal,
+  ): Promise<DocumentsResult>;
   /** Looks at the rows of a finished run in a thread; ends as `load` does. */
   inspect(task: InspectTask, signal: AbortSignal): Promise<Inspection>;
   /** Ends the threads; tasks under way are cut off. */
@@ -50,6 +57,7 @@ export function createPool({ threads }: PoolOptions): Pool {
   });
   return {
     load: (task, progress, signal) => runTask(piscina, 'load', task, progress, signal),
+    loadDocuments: (task, progress, signal) => runTask(piscina, 'documents', task, progress, signal),
     inspect: (task, signal) => runTask(piscina, 'inspect', task, () => undefined, signal),
     close: () => piscina.destroy(),
   };
@@ -87,7 +95,7 @@ async function runTask<K extends WorkKind>(
     const code = (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.name : 'unknown');
     throw new LetheError(
       'Internal',
-      kind === 'load'
+      kind !== 'inspect'
         ? `The thread that loaded rows ended (${code}). The partition goes on at its last committed batch.`
         : `The thread that checked rows ended (${code}). It begins again.`,
       { code },

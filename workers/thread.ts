@@ -1,14 +1,16 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorType } from '../errors/errors.js';
+import type { DocumentsProgress, DocumentsResult, DocumentsTask } from '../mongo/load/task.js';
 import { sanitize } from '../postgres/errors.js';
 import { loadPartitions } from '../postgres/load/load.js';
 import type { LoadProgress, LoadResult, PartitionTask } from '../postgres/load/task.js';
 import type { Inspection, InspectProgress } from '../quality/inspection.js';
 import { type InspectTask, inspectRun } from '../quality/task.js';
 
-/** Work of a thread, with what it gives and tells: rows to load, or a finished run to look at. */
+/** Work of a thread, with what it gives and tells: rows or documents to load, or a finished run to look at. */
 export interface ThreadWork {
   readonly load: { task: PartitionTask; progress: LoadProgress; result: LoadResult };
+  readonly documents: { task: DocumentsTask; progress: DocumentsProgress; result: DocumentsResult };
   readonly inspect: { task: InspectTask; progress: InspectProgress; result: Inspection };
 }
 
@@ -38,7 +40,7 @@ export default async function run({ kind, task, port }: ThreadInput): Promise<Th
   const stop = new AbortController();
   port.once('message', () => stop.abort());
   let told = 0;
-  const report = (progress: LoadProgress | InspectProgress) => {
+  const report = (progress: LoadProgress | DocumentsProgress | InspectProgress) => {
     const now = Date.now();
     if (now - told < PROGRESS_MS && !('ended' in progress)) return;
     told = now;
@@ -46,9 +48,14 @@ export default async function run({ kind, task, port }: ThreadInput): Promise<Th
   };
   try {
     if (kind === 'inspect') return { result: await inspectRun(task as InspectTask, report, stop.signal) };
+    // Loaded when it is needed: most workers never speak to MongoDB.
+    if (kind === 'documents') {
+      const { loadDocuments } = await import('../mongo/load/load.js');
+      return { result: await loadDocuments(task as DocumentsTask, report, stop.signal) };
+    }
     return { result: await loadPartitions(task as PartitionTask, report, stop.signal) };
   } catch (error) {
-    const { type, message, details } = sanitize(error, kind === 'load' ? 'loading rows' : 'checking rows');
+    const { type, message, details } = sanitize(error, kind === 'inspect' ? 'checking rows' : 'loading rows');
     return { failure: { type, message, details } };
   } finally {
     port.close();

@@ -55,6 +55,7 @@ export async function createWorker(options: LetheWorkerOptions): Promise<LetheWo
     resolve: resolveReference,
     workflowStatus: (workflowId, other) => workflowStatus(client, workflowId, other ?? namespace),
     load: (task, progress, signal) => pool.load(task, progress, signal),
+    loadDocuments: (task, progress, signal) => pool.loadDocuments(task, progress, signal),
     inspect: (task, signal) => pool.inspect(task, signal),
   };
   const common = {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { listRuns } from '../../postgres/ledger/runs.js';
-import { type LedgerOptions, ledgersOf, readLedger, stateText } from '../ledgers.js';
+import { type LedgerOptions, ledgersOf, runsOf, stateText } from '../ledgers.js';
 import { duration, paint, say, sayJson, table, tell } from '../terminal.js';
 import { addLedgerOptions, wholeNumber } from './options.js';
 
@@ -28,8 +27,8 @@ Examples:
 async function run(options: RunsOptions): Promise<void> {
   const runs = [];
   for (const ledger of await ledgersOf(options)) {
-    const rows = await readLedger(ledger, (session) => listRuns(session, { limit: options.limit }));
-    runs.push(...(rows ?? []).map((row) => ({ ...row, destination: ledger.name })));
+    const rows = await runsOf(ledger, { limit: options.limit });
+    runs.push(...rows.map((row) => ({ ...row, destination: ledger.name })));
   }
   runs.sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   if (options.json) return sayJson(runs.map(({ report: _, ...row }) => row));

@@ -2,12 +2,19 @@ import type { Command } from 'commander';
 import type { RunReport } from '../../ledger/report.js';
 import { isOpen } from '../../ledger/states.js';
 import type { RunRow } from '../../ledger/types.js';
+import { isMongoUrl } from '../../mongo/connection.js';
+import { readPins as readDocumentPins } from '../../mongo/ledger/runs.js';
+import type { Ledger } from '../../mongo/ledger/store.js';
+import {
+  quarantineReasons as documentReasons,
+  summarize as summarizeDocuments,
+} from '../../mongo/ledger/summary.js';
 import { tableText } from '../../plan/catalog.js';
 import { takenRows, takenText } from '../../postgres/ledger/ddl.js';
 import { readPins } from '../../postgres/ledger/runs.js';
 import { quarantinedBatches, quarantineReasons, summarize } from '../../postgres/ledger/summary.js';
 import type { Session } from '../../postgres/session.js';
-import { findRunByText, type LedgerOptions, readLedger, stateText } from '../ledgers.js';
+import { findRunByText, type LedgerOptions, readDocumentLedger, readLedger, stateText } from '../ledgers.js';
 import { countsText, verdictText } from '../print/run.js';
 import { duration, paint, say, sayJson } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
@@ -27,7 +34,9 @@ Examples:
 
 async function run(text: string, options: LedgerOptions & { json?: boolean }): Promise<void> {
   const { ledger, row } = await findRunByText(text, options);
-  const facts = await readLedger(ledger, (session) => read(session, row));
+  const facts = isMongoUrl(ledger.url)
+    ? await readDocumentLedger(ledger.url, (open) => readDocuments(open, row))
+    : await readLedger(ledger, (session) => read(session, row));
   if (!facts) return;
   if (options.json) return sayJson({ ...row, ...facts, destination: ledger.name });
   say(head(row));
@@ -51,7 +60,7 @@ async function run(text: string, options: LedgerOptions & { json?: boolean }): P
     for (const thing of facts.owed) say(`  ${thing}`);
   }
   if (report?.error) say(`${paint.red('✗')} ${paint.bold(report.error.type)}\n  ${report.error.message}`);
-  if (row.state === 'failed' && facts.quarantined.length > 0)
+  if (row.state === 'failed' && facts.quarantined.length > 0 && !isMongoUrl(ledger.url))
     say(`When the cause is mended: lethe replay ${row.run} [--job FILE]`);
 }
 
@@ -68,6 +77,22 @@ async function read(session: Session, row: RunRow) {
     quarantined: reasons.map(({ table, ...reason }) => ({ table: name(table), ...reason })),
     batches: batches.map(({ table, ...batch }) => ({ table: name(table), ...batch })),
     owed: taken.map((thing) => `${thing.kind} ${takenText(thing)}`),
+  };
+}
+
+async function readDocuments(ledger: Ledger, row: RunRow) {
+  const { plan } = await readDocumentPins(ledger, row.run);
+  const names = new Map(plan.tables.map((table) => [table.id, tableText(table.source)]));
+  const name = (id: number) => names.get(id) ?? `collection ${id}`;
+  const reasons = await documentReasons(ledger, row.run);
+  return {
+    tables: (await summarizeDocuments(ledger, row.run)).map(({ table, leaks: _, ...counts }) => ({
+      name: name(table),
+      ...counts,
+    })),
+    quarantined: reasons.map(({ table, ...reason }) => ({ table: name(table), ...reason })),
+    batches: [],
+    owed: [],
   };
 }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
+import { type MongoServer, startMongo } from '../../embedded/mongo.js';
 import { type PostgresServer, startPostgres, THROWAWAY } from '../../embedded/postgres.js';
 import type { PostgresVersion } from '../../embedded/postgres-binary.js';
 import { startTemporal, type TemporalServer } from '../../embedded/temporal.js';
@@ -26,12 +27,20 @@ export async function startBroker(): Promise<Broker> {
     once(`postgres/${version}`, () => startPostgres({ version, settings: THROWAWAY }));
   const temporal = () => once('temporal', () => startTemporal());
 
+  // A server of somebody else's is used, and left running.
+  const mongo = async (): Promise<{ url: string; kind: string }> => {
+    if (process.env.MONGODB_URI) return { url: process.env.MONGODB_URI, kind: 'given' };
+    const server = await once('mongo', () => startMongo());
+    return { url: server.url(''), kind: server.kind };
+  };
+
   const answer = async (request: URL): Promise<unknown> => {
     const [, what, version] = request.pathname.split('/');
     if (what === 'temporal') {
       const { address, uiUrl, namespace } = await temporal();
       return { address, uiUrl, namespace };
     }
+    if (what === 'mongo') return mongo();
     const server = await postgres(Number(version) as PostgresVersion);
     const file = request.searchParams.get('file');
     if (!file) return { url: server.url() };
@@ -80,7 +89,7 @@ async function query(url: string, sql: string): Promise<void> {
   }
 }
 
-function isServer(part: unknown): part is PostgresServer | TemporalServer {
+function isServer(part: unknown): part is PostgresServer | MongoServer | TemporalServer {
   return typeof part === 'object' && part !== null && 'stop' in part;
 }
 

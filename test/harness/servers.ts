@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { MongoClient } from 'mongodb';
 import pg from 'pg';
 import { describe, inject, test } from 'vitest';
 import { type PostgresVersion, postgresMissing } from '../../embedded/postgres-binary.js';
@@ -42,6 +43,42 @@ export async function postgresUrl(version: PostgresVersion = 18): Promise<string
 /** The shared Temporal development server, with Lethe's search attributes. */
 export function temporal(): Promise<{ address: string; uiUrl: string; namespace: string }> {
   return ask('temporal');
+}
+
+/** A MongoDB server, with names for databases that no other test uses. */
+export interface TestMongo {
+  /** URL that names a database. */
+  url(database: string): string;
+  /** A new name: `t_<random>_<what>`. */
+  database(what: string): string;
+  /** `mongod`: started here, as a replica set; `java`: the stand-in; `given`: by MONGODB_URI. */
+  readonly kind: 'mongod' | 'java' | 'given';
+  readonly client: MongoClient;
+  /** Drops the databases that were named, and closes the client. */
+  close(): Promise<void>;
+}
+
+/** The shared MongoDB server. It fails where there is none: tests over MongoDB are not skipped. */
+export async function mongo(): Promise<TestMongo> {
+  const { url: base, kind } = await ask<{ url: string; kind: TestMongo['kind'] }>('mongo');
+  const url = (database: string) => base.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)\/?[^?]*/, `$1/${database}`);
+  const client = new MongoClient(base);
+  await client.connect();
+  const named = new Set<string>();
+  return {
+    url,
+    kind,
+    client,
+    database: (what) => {
+      const name = `t_${randomBytes(5).toString('hex')}_${what}`;
+      named.add(name);
+      return name;
+    },
+    close: async () => {
+      for (const name of named) await client.db(name).dropDatabase();
+      await client.close();
+    },
+  };
 }
 
 /** A task queue that no other test polls. */

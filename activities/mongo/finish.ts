@@ -1,0 +1,103 @@
+import { fails } from '../../ledger/checks.js';
+import { type RunReport, reportBase, reportedPartitions, signReport } from '../../ledger/report.js';
+import type { RunRef } from '../../ledger/types.js';
+import { dropLeftovers, putInPlace } from '../../mongo/collections.js';
+import { advanceRun, endRun } from '../../mongo/ledger/runs.js';
+import { partitionRecords, quarantineReasons, quarantineRecords, summarize } from '../../mongo/ledger/summary.js';
+import { readFacts } from '../../mongo/validate.js';
+import { tableText } from '../../plan/catalog.js';
+import { limit } from '../../quality/budget.js';
+import { judgeDocuments } from '../../quality/documents.js';
+import { settingsOf } from '../../quality/run.js';
+import type { Dependencies } from '../dependencies.js';
+import { countRun } from '../metrics.js';
+import type { RunEnd, RunVerdict } from '../types.js';
+import { type OpenDocumentRun, withDocumentRun, withDocumentSource } from './run.js';
+
+/** Documents of each collection that are transformed again at the end of a run, at most. */
+const AGAIN = 1_000;
+
+/** Checks what was loaded: counts against the ledger, references, leaks, and a sample transformed again. */
+export function validateRun(deps: Dependencies, ref: RunRef): Promise<RunVerdict> {
+  return withDocumentRun(deps, ref, (run) =>
+    withDocumentSource(deps, run, async (source) => {
+      const { ledger, pins, keys } = run;
+      await advanceRun(ledger, ref.run, 'validating');
+      const settings = settingsOf(pins.plan);
+      const task = {
+        ...{ run: ref.run, plan: pins.plan, keys },
+        again: settings.recompute.severity === 'off' ? 0 : Math.min(AGAIN, limit(settings.recompute.rows)),
+        followed: limit(settings.constraints.rows),
+      };
+      const checks = judgeDocuments(pins.plan, settings, await readFacts(task, source, run.destination));
+      const reasons = await quarantineReasons(ledger, ref.run);
+      const name = nameOf(run);
+      const tables = await summarize(ledger, ref.run);
+      return {
+        ok: !checks.some(fails) && reasons.length === 0,
+        rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+        quarantined: reasons.map(({ table, ...rest }) => ({ table: name(table), ...rest })),
+        checks,
+      };
+    }),
+  );
+}
+
+/**
+ * Ends a run, signed. Its collections take the place of the old ones when every check passed, also where documents are
+ * in quarantine; else they are removed. Idempotent. A run that a later one has taken over is left alone.
+ */
+export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): Promise<void> {
+  await withDocumentRun(
+    deps,
+    ref,
+    async (run) => {
+      if (run.row.state === 'superseded') return;
+      const { ledger, destination, pins } = run;
+      if (end.state === 'complete' || end.error === 'RowsQuarantined') {
+        await putInPlace(destination, ledger, ref.run, pins.plan);
+      } else if (pins.plan.mode === 'replace') {
+        await dropOwn(run);
+      }
+      await sign(run, end);
+      await ledger.ids.deleteMany({ run: ref.run });
+    },
+    { ended: true },
+  );
+}
+
+async function dropOwn({ destination, ledger, ref, pins }: OpenDocumentRun): Promise<void> {
+  const others = await ledger.runs.find({ _id: { $ne: ref.run } }, { projection: { _id: 1 } }).toArray();
+  await dropLeftovers(destination, pins.plan, new Set(others.map(({ _id }) => _id)));
+}
+
+function nameOf({ pins }: OpenDocumentRun): (table: number) => string {
+  const names = new Map(pins.plan.tables.map((table) => [table.id, tableText(table.source)]));
+  return (table) => names.get(table) ?? String(table);
+}
+
+async function sign(run: OpenDocumentRun, end: RunEnd): Promise<void> {
+  const { ledger, ref, pins, keys, row } = run;
+  const name = nameOf(run);
+  const heads = (await partitionRecords(ledger, ref.run)).map((partition) => ({
+    partition,
+    link: partition.head ?? '',
+  }));
+  const quarantine = await quarantineRecords(ledger, ref.run);
+  const report: RunReport = {
+    ...reportBase({ run: ref.run, mode: row.mode, startedAt: row.startedAt, pins, heads, quarantine }),
+    state: end.state,
+    endedAt: new Date().toISOString(),
+    tables: (await summarize(ledger, ref.run)).map(({ table, rows, quarantined }) => ({
+      ...{ name: name(table), rows, quarantined },
+      ...reportedPartitions(heads, table),
+    })),
+    quarantined: (await quarantineReasons(ledger, ref.run)).map(({ table, count, reason }) => ({
+      ...{ table: name(table), count, reason },
+    })),
+    checks: end.checks ?? [],
+    error: end.error ? { type: end.error, message: end.message ?? '' } : undefined,
+  };
+  await endRun(ledger, ref.run, { state: end.state, report, ...signReport(report, keys.signing) });
+  countRun(ref.job, end.state, report.tables);
+}

@@ -1,0 +1,161 @@
+import { BSON, type Db, type Document } from 'mongodb';
+import { LetheError } from '../errors/errors.js';
+import { tableText } from '../plan/catalog.js';
+import type { DocumentsPlan } from '../plan/documents/types.js';
+import type { Plan, TablePlan } from '../plan/plan.js';
+import type { Connection } from './connection.js';
+import { codeText } from './errors.js';
+import { checkOwner } from './fence.js';
+import type { Ledger } from './ledger/store.js';
+import { target } from './load/context.js';
+
+const NAMESPACE_EXISTS = 48;
+const NAMESPACE_MISSING = 26;
+/** Options of `listCollections` that `create` does not take. */
+const NOT_CREATED = ['uuid', 'autoIndexId', 'flags'];
+/** Fields of `listIndexes` that `createIndexes` does not take. */
+const NOT_INDEXED = ['v', 'ns'];
+
+/**
+ * Makes the collections that a run writes into: in `replace` its own, with the source's options and unique indexes; in
+ * `upsert` those of the destination that are not there yet. What is there already is left as it is.
+ */
+export async function makeCollections(connection: Connection, run: string, plan: Plan): Promise<void> {
+  for (const table of plan.tables) {
+    const { schema, name } = target(run, plan.mode, table);
+    const db = connection.client.db(schema);
+    const made = await create(db, name, table);
+    if (made || plan.mode === 'replace') await makeIndexes(db, name, table, (index) => index.unique === true);
+  }
+}
+
+/** The indexes that are not unique: built once, over what is there, they cost less than kept up while loading. */
+export async function makeOtherIndexes(
+  { client }: Connection,
+  run: string,
+  mode: Plan['mode'],
+  table: TablePlan,
+): Promise<void> {
+  const { schema, name } = target(run, mode, table);
+  await makeIndexes(client.db(schema), name, table, (index) => index.unique !== true);
+}
+
+async function create(db: Db, name: string, { collection, source }: TablePlan): Promise<boolean> {
+  const options = without(parse(collection!.options), NOT_CREATED);
+  try {
+    await db.command({ create: name, ...options });
+    return true;
+  } catch (error) {
+    const { code } = error as { code?: number };
+    if (code === NAMESPACE_EXISTS) return false;
+    const known = Object.keys(options);
+    if (known.length === 0 || code === undefined) throw error;
+    throw new LetheError(
+      'DatabaseError',
+      `A collection with the options of ${tableText(source)} (${known.join(', ')}) cannot be made here: ${codeText(code)} (code ${code}). The destination must know what the source does.`,
+      { code },
+    );
+  }
+}
+
+async function makeIndexes(
+  db: Db,
+  name: string,
+  { collection, source }: TablePlan,
+  wanted: (index: Document) => boolean,
+): Promise<void> {
+  for (const { name: indexName, definition } of collection!.indexes) {
+    const index = parse(definition);
+    if (!wanted(index)) continue;
+    try {
+      await db.command({ createIndexes: name, indexes: [without(index, NOT_INDEXED)] });
+    } catch (error) {
+      const { code } = error as { code?: number };
+      if (code === undefined) throw error;
+      throw new LetheError(
+        'DatabaseError',
+        `Index ${indexName} of ${tableText(source)} cannot be built in the destination: ${codeText(code)} (code ${code}).`,
+        { code, index: indexName },
+      );
+    }
+  }
+}
+
+/** Removes what runs that are over wrote into and never put in place. `kept`: run ids whose collections stay. */
+export async function dropLeftovers(
+  { client }: Connection,
+  plan: Plan,
+  kept: ReadonlySet<string>,
+): Promise<void> {
+  const databases = new Set(plan.tables.map(({ destination }) => destination.schema));
+  for (const schema of databases) {
+    const db = client.db(schema);
+    for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
+      const run = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/.exec(name)?.[1];
+      if (run !== undefined && !kept.has(run)) await db.collection(name).drop().catch(() => false);
+    }
+  }
+}
+
+/** Puts a run's collections in the place of the old ones, each once, and makes the views anew. Returns warnings. */
+export async function putInPlace(
+  connection: Connection,
+  ledger: Ledger,
+  run: string,
+  plan: Plan,
+): Promise<string[]> {
+  if (plan.mode === 'replace') {
+    const done = new Set((await ledger.runs.findOne({ _id: run }))?.renamed ?? []);
+    for (const table of plan.tables) {
+      if (done.has(table.id)) continue;
+      await checkOwner(ledger, table.destination, run);
+      await rename(connection, run, table);
+      await ledger.runs.updateOne({ _id: run }, { $addToSet: { renamed: table.id } });
+    }
+  }
+  return makeViews(connection, plan.documents);
+}
+
+async function rename({ client }: Connection, run: string, table: TablePlan): Promise<void> {
+  const from = target(run, 'replace', table);
+  try {
+    await client.db('admin').command({
+      renameCollection: tableText(from),
+      to: tableText(table.destination),
+      dropTarget: true,
+    });
+  } catch (error) {
+    // Renamed by an attempt that could not say so any more.
+    if ((error as { code?: number }).code === NAMESPACE_MISSING) return;
+    throw error;
+  }
+}
+
+async function makeViews({ client }: Connection, documents: DocumentsPlan | undefined): Promise<string[]> {
+  const warnings: string[] = [];
+  for (const { destination, on, options } of documents?.views ?? []) {
+    const db = client.db(destination.schema);
+    const [there] = await db.listCollections({ name: destination.name }).toArray();
+    if (there && there.type !== 'view') {
+      warnings.push(`${tableText(destination)} is a collection there, so the view of that name was not made.`);
+      continue;
+    }
+    if (there) await db.collection(destination.name).drop();
+    try {
+      await db.command({ create: destination.name, ...parse(options), viewOn: on });
+    } catch (error) {
+      const { code } = error as { code?: number };
+      if (code === undefined) throw error;
+      warnings.push(`The view ${tableText(destination)} could not be made: ${codeText(code)} (code ${code}).`);
+    }
+  }
+  return warnings;
+}
+
+function parse(text: string): Document {
+  return BSON.EJSON.parse(text, { relaxed: false }) as Document;
+}
+
+function without(document: Document, names: readonly string[]): Document {
+  return Object.fromEntries(Object.entries(document).filter(([name]) => !names.includes(name)));
+}

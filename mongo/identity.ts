@@ -1,0 +1,28 @@
+import type { Document } from 'mongodb';
+import type { DatabaseIdentity } from '../plan/catalog.js';
+import type { Connection } from './connection.js';
+
+/**
+ * Which database this is: the id of its replica set (a copy of the data elsewhere has another one), or what a
+ * standalone server calls itself.
+ */
+export async function readIdentity({ client, database, replicaSet }: Connection): Promise<DatabaseIdentity> {
+  const admin = client.db('admin');
+  const answer = (command: Document) => admin.command(command).catch((): Document => ({}));
+  if (replicaSet !== undefined && replicaSet !== 'sharded') {
+    const { config } = await answer({ replSetGetConfig: 1 });
+    const id = config?.settings?.replicaSetId;
+    return { system: id ? `set ${id}` : `set ${replicaSet}`, oid: '', name: database.databaseName };
+  }
+  if (replicaSet === 'sharded') {
+    const version = await client
+      .db('config')
+      .collection('version')
+      .findOne({})
+      .catch(() => null);
+    return { system: `cluster ${version?.clusterId ?? ''}`, oid: '', name: database.databaseName };
+  }
+  const status = await answer({ serverStatus: 1 });
+  const { port } = client.options.hosts[0] ?? {};
+  return { system: `server ${String(status.host ?? '')} ${port ?? ''}`, oid: '', name: database.databaseName };
+}

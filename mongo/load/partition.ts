@@ -1,0 +1,72 @@
+import { batchesOf, claimBatch, endPartition, failBatch } from '../ledger/batches.js';
+import { openRange, sealRange } from '../ledger/seals.js';
+import type { BatchDocument, PartitionDocument } from '../ledger/store.js';
+import { sanitize } from '../errors.js';
+import { type IdRange, UNCUT } from '../ranges.js';
+import { loadBatch } from './batch.js';
+import type { CollectionContext } from './context.js';
+import { nth, rangeOf } from './cut.js';
+import { QuarantineBudget } from './quarantine.js';
+
+/** Loads a partition from its last committed batch on. */
+export async function loadPartition(context: CollectionContext, partition: PartitionDocument): Promise<void> {
+  if (partition.done) return;
+  const { ledger, keys } = context;
+  const whole = rangeOf(keys, partition);
+  const budget = await QuarantineBudget.open(context);
+  let previous = '';
+  let from = whole.from;
+  let number = 0;
+  const known = new Map((await batchesOf(ledger, partition)).map((batch) => [batch.batch, batch]));
+  for (;;) {
+    const before = known.get(number);
+    const range = before ? boundsOf(context, before) : await nextRange(context, { ...whole, from });
+    if (before?.state === 'committed') previous = before.chain!;
+    else previous = await runBatch(context, partition, { number, range, previous, budget });
+    number += 1;
+    if (sameBorder(range.to, whole.to)) break;
+    from = range.to;
+  }
+  await endPartition(ledger, partition, previous);
+}
+
+interface Next {
+  readonly number: number;
+  readonly range: IdRange;
+  readonly previous: string;
+  readonly budget: QuarantineBudget;
+}
+
+async function runBatch(
+  context: CollectionContext,
+  partition: PartitionDocument,
+  { number, range, previous, budget }: Next,
+): Promise<string> {
+  const { ledger, keys } = context;
+  const { run, table } = partition;
+  const owner = { run, partition: partition.partition, batch: number };
+  const bounds = sealRange(keys, owner, range);
+  const batch = await claimBatch(ledger, { ...owner, table, bounds });
+  try {
+    return await loadBatch(context, { batch, range: boundsOf(context, batch), previous, budget });
+  } catch (error) {
+    const safe = sanitize(error, 'loading documents');
+    await failBatch(ledger, batch, safe.type).catch(() => undefined);
+    throw safe;
+  }
+}
+
+/** Fixed from now on, never "the next so many documents". */
+async function nextRange({ source, table, task }: CollectionContext, rest: IdRange): Promise<IdRange> {
+  if (UNCUT.has(rest.bracket)) return rest;
+  const to = await nth(source, table, rest, task.execution.batchRows);
+  return to ? { ...rest, to } : rest;
+}
+
+function boundsOf({ keys }: CollectionContext, { run, partition, batch, bounds }: BatchDocument): IdRange {
+  return openRange(keys, { run, partition, batch }, bounds);
+}
+
+function sameBorder(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}

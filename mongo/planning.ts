@@ -1,0 +1,111 @@
+import { jobKeys } from '../anonymize/keys.js';
+import { LetheError } from '../errors/errors.js';
+import type { Job } from '../job/types.js';
+import { tableText } from '../plan/catalog.js';
+import { buildDocumentPlan } from '../plan/documents/build.js';
+import type { DocumentCatalog, SampledFields } from '../plan/documents/types.js';
+import type { Plan, TablePlan } from '../plan/plan.js';
+import { databasesOf, readCatalog } from './catalog.js';
+import type { Connection } from './connection.js';
+import { prepareDocuments } from './documents/compile.js';
+
+/** Documents of each collection that a plan looks at. */
+const SAMPLE = 200;
+/** Undecided fields of one collection that are looked for. */
+const MOST_UNDECIDED = 100;
+
+/** What was read for a plan, and the plan. */
+export interface DocumentsPlanned {
+  readonly plan: Plan;
+  readonly source: DocumentCatalog;
+  readonly destination: DocumentCatalog;
+}
+
+/**
+ * Reads both catalogs, looks at a sample of each collection for fields that nobody decided, and plans. Writes nothing.
+ * Never throws for a mistake in the job: the plan's findings hold what is wrong.
+ */
+export async function planDocuments(
+  job: Job,
+  source: Connection,
+  destination: Connection,
+): Promise<DocumentsPlanned> {
+  const mentioned = Object.keys(job.collections ?? {}).map((name) => name.slice(0, name.indexOf('.')));
+  const [from, to] = await Promise.all([
+    readCatalog(source, await databasesOf(source, mentioned)),
+    readCatalog(destination, [destination.database.databaseName]),
+  ]);
+  const input = { job, source: from, destination: to };
+  const draft = buildDocumentPlan(input);
+  const samples: SampledFields[] = [];
+  for (const table of draft.tables) samples.push(await sampleFields(source, table));
+  return { plan: buildDocumentPlan({ ...input, samples }), source: from, destination: to };
+}
+
+/**
+ * Applies the rules to a sample. Fields that nobody decided are kept one after the other, so that each is found even
+ * where a document has several.
+ */
+async function sampleFields(source: Connection, table: TablePlan): Promise<SampledFields> {
+  const documents = await sampleDocuments(source, table);
+  const collection = tableText(table.source);
+  const rules = { ...table.collection!.rules, unlisted: 'block' as const };
+  // Which values come out does not matter here.
+  const keys = jobKeys(new Uint8Array(32));
+  const undecided: string[] = [];
+  for (;;) {
+    const kept = undecided.map((path) => ({
+      ...{ rule: 'sample', path, apply: { name: 'keep', options: {} }, domain: 'sample' },
+    }));
+    const transform = await prepareDocuments({ ...rules, fields: [...rules.fields, ...kept] }, keys).catch(
+      mistakeOf,
+    );
+    if (typeof transform === 'string') {
+      return { collection, documents: documents.length, undecided: [], refused: [], mistake: transform };
+    }
+    const { refused } = transform.apply(documents);
+    // Names that may be data are not shown; as a path they are a wildcard.
+    const paths = refused.filter(isUndecided).map(({ path }) => path.replaceAll('?', '*'));
+    const found = [...new Set(paths)].filter((path) => !undecided.includes(path));
+    if (found.length > 0 && undecided.length < MOST_UNDECIDED) {
+      undecided.push(...found);
+      continue;
+    }
+    const counts = new Map<string, { path: string; reason: string; count: number }>();
+    for (const refusal of refused) {
+      if (isUndecided(refusal)) continue;
+      const { path, reason } = refusal;
+      const known = counts.get(`${path}\n${reason}`) ?? { path, reason, count: 0 };
+      known.count += 1;
+      counts.set(`${path}\n${reason}`, known);
+    }
+    return {
+      collection,
+      documents: documents.length,
+      undecided: undecided.sort(),
+      refused: [...counts.values()],
+    };
+  }
+}
+
+/** What the compiler says about paths and transformers that do not go together. */
+function mistakeOf(error: unknown): string {
+  if (error instanceof LetheError && error.type === 'PlanRefused') return error.message;
+  throw error;
+}
+
+function isUndecided({ reason }: { reason: string }): boolean {
+  return reason.includes('no rule decides');
+}
+
+/** The first documents, and some from all over the collection. */
+async function sampleDocuments({ client }: Connection, { source }: TablePlan): Promise<Uint8Array[]> {
+  const collection = client.db(source.schema).collection(source.name);
+  const raw = { raw: true, promoteValues: false } as const;
+  const first = await collection.find({}, raw).limit(SAMPLE / 2).toArray();
+  const spread = await collection
+    .aggregate([{ $sample: { size: SAMPLE / 2 } }], raw)
+    .toArray()
+    .catch(() => []);
+  return [...first, ...spread] as unknown as Uint8Array[];
+}

@@ -1,0 +1,71 @@
+import { Binary, type Document, type Filter, MaxKey, MinKey, ObjectId, Timestamp } from 'mongodb';
+import { idFromText, idText, idValue, type RawId } from './ids.js';
+
+/**
+ * Values that MongoDB compares with each other. A query by range stays inside of one bracket, so a partition does too;
+ * `rest` holds what no bracket does (code, pointers), and is not cut.
+ */
+export type Bracket =
+  | 'minKey'
+  | 'null'
+  | 'nan'
+  | 'number'
+  | 'string'
+  | 'object'
+  | 'binary'
+  | 'objectId'
+  | 'bool'
+  | 'date'
+  | 'timestamp'
+  | 'maxKey'
+  | 'rest';
+
+/** Half-open range of `_id` inside of a bracket; `from` included, `to` excluded, null open. */
+export interface IdRange {
+  readonly bracket: Bracket;
+  readonly from: RawId | null;
+  readonly to: RawId | null;
+}
+
+/** The whole of each bracket, in the order in which MongoDB sorts them. */
+const WHOLE: readonly (readonly [Bracket, unknown])[] = [
+  ['minKey', { $in: [new MinKey()] }],
+  ['null', { $in: [null] }],
+  ['nan', { $in: [Number.NaN] }],
+  ['number', { $gte: Number.NEGATIVE_INFINITY }],
+  ['string', { $gte: '' }],
+  ['object', { $gte: {} }],
+  ['binary', { $gte: new Binary(Buffer.alloc(0), 0) }],
+  ['objectId', { $gte: new ObjectId('000000000000000000000000') }],
+  ['bool', { $in: [false, true] }],
+  // Both sides of 1970, as far as a JavaScript date goes; what lies beyond is in `rest`.
+  ['date', { $gte: new Date(-8.64e15), $lte: new Date(8.64e15) }],
+  ['timestamp', { $gte: new Timestamp({ t: 0, i: 0 }) }],
+  ['maxKey', { $in: [new MaxKey()] }],
+];
+
+export const BRACKETS: readonly Bracket[] = [...WHOLE.map(([bracket]) => bracket), 'rest'];
+
+/** Brackets that hold a handful of values at most and are never cut. */
+export const UNCUT: ReadonlySet<Bracket> = new Set(['minKey', 'null', 'nan', 'bool', 'maxKey', 'rest']);
+
+/** The filter of a range. */
+export function rangeFilter({ bracket, from, to }: IdRange): Filter<Document> {
+  if (bracket === 'rest') return { $nor: WHOLE.map(([, condition]) => ({ _id: condition })) } as Filter<Document>;
+  const whole = WHOLE.find(([name]) => name === bracket)![1] as Document;
+  const condition: Document = { ...whole };
+  if (from) condition.$gte = idValue(from);
+  if (to) condition.$lt = idValue(to);
+  if (to && '$lte' in condition) delete condition.$lte;
+  return { _id: condition } as Filter<Document>;
+}
+
+/** For the ledger, which encrypts it. */
+export function rangeText({ bracket, from, to }: IdRange): string {
+  return JSON.stringify([bracket, from && idText(from), to && idText(to)]);
+}
+
+export function rangeFromText(text: string): IdRange {
+  const [bracket, from, to] = JSON.parse(text) as [Bracket, string | null, string | null];
+  return { bracket, from: from === null ? null : idFromText(from), to: to === null ? null : idFromText(to) };
+}

@@ -1,0 +1,135 @@
+import type { JobKeys } from '../anonymize/keys.js';
+import type { DocumentReference } from '../plan/documents/types.js';
+import type { Plan, TablePlan } from '../plan/plan.js';
+import type { Connection } from './connection.js';
+import { prepareDocuments } from './documents/compile.js';
+import { ownerOf } from './fence.js';
+import { idOf, idText, idValue } from './ids.js';
+import { ledgerOf } from './ledger/store.js';
+import { summarize } from './ledger/summary.js';
+import { target } from './load/context.js';
+import { type Followed, followReferences } from './references.js';
+
+/** What a finished run came to, collection by collection. */
+export interface CollectionFacts {
+  /** Plan id. */
+  readonly table: number;
+  readonly owned: boolean;
+  /** Partitions and batches that are not done. */
+  readonly unfinished: number;
+  /** Documents by the ledger, and as counted. */
+  readonly written: number;
+  readonly found: number;
+  readonly quarantined: number;
+  /** Outputs that equal their own input, by path. */
+  readonly leaks: Readonly<Record<string, number>>;
+  /** Documents that were transformed again, and those of them that are not there with the same bytes. */
+  readonly again: { readonly seen: number; readonly different: number };
+}
+
+export interface ReferenceFacts {
+  readonly reference: DocumentReference;
+  readonly destination: Followed;
+  /** Looked at only where the destination has some that lead nowhere. */
+  readonly source?: Followed;
+}
+
+export interface DocumentFacts {
+  readonly collections: readonly CollectionFacts[];
+  readonly references: readonly ReferenceFacts[];
+}
+
+export interface ValidationTask {
+  readonly run: string;
+  readonly plan: Plan;
+  readonly keys: JobKeys;
+  /** Documents a collection that are transformed again, and that are looked at for references. */
+  readonly again: number;
+  readonly followed: number;
+}
+
+/** Counts what was loaded, follows references, and transforms a sample again. Only reads. */
+export async function readFacts(
+  task: ValidationTask,
+  source: Connection,
+  destination: Connection,
+): Promise<DocumentFacts> {
+  const { plan, run } = task;
+  const collections: CollectionFacts[] = [];
+  for (const table of plan.tables) collections.push(await collectionFacts(task, table, source, destination));
+  const references: ReferenceFacts[] = [];
+  const byId = new Map(plan.tables.map((table) => [table.id, table]));
+  for (const reference of plan.documents?.references ?? []) {
+    const [child, parent] = [byId.get(reference.from.table)!, byId.get(reference.to.table)!];
+    const written = await followReferences(
+      destination,
+      { ...target(run, plan.mode, child), path: reference.from.path },
+      { ...target(run, plan.mode, parent), path: reference.to.path },
+      task.followed,
+    );
+    const before =
+      written.dangling === 0
+        ? undefined
+        : await followReferences(
+            source,
+            { ...child.source, path: reference.from.path },
+            { ...parent.source, path: reference.to.path },
+            task.followed,
+          );
+    references.push({ reference, destination: written, ...(before && { source: before }) });
+  }
+  return { collections, references };
+}
+
+async function collectionFacts(
+  { run, plan, keys, again }: ValidationTask,
+  table: TablePlan,
+  source: Connection,
+  destination: Connection,
+): Promise<CollectionFacts> {
+  const ledger = ledgerOf(destination);
+  const [summary] = await summarize(ledger, run, table.id);
+  const { schema, name } = target(run, plan.mode, table);
+  const collection = destination.client.db(schema).collection(name);
+  const open = await ledger.batches.countDocuments({ run, table: table.id, state: { $ne: 'committed' } });
+  return {
+    table: table.id,
+    owned: (await ownerOf(ledger, table.destination)) === run,
+    unfinished: (summary?.partitions ?? 0) - (summary?.partitionsDone ?? 0) + open,
+    written: summary?.rows ?? 0,
+    found: await collection.countDocuments({}),
+    quarantined: summary?.quarantined ?? 0,
+    leaks: summary?.leaks ?? {},
+    again: await transformAgain({ run, plan, keys, again }, table, source, destination),
+  };
+}
+
+async function transformAgain(
+  { run, plan, keys, again }: Pick<ValidationTask, 'run' | 'plan' | 'keys' | 'again'>,
+  table: TablePlan,
+  source: Connection,
+  destination: Connection,
+): Promise<{ seen: number; different: number }> {
+  if (again === 0 || table.collection?.where !== undefined) return { seen: 0, different: 0 };
+  const transform = await prepareDocuments(table.collection!.rules, keys);
+  const documents = (await source.client
+    .db(table.source.schema)
+    .collection(table.source.name)
+    .find({}, { raw: true })
+    .limit(again)
+    .toArray()) as unknown as Uint8Array[];
+  const outputs = transform.apply(documents).documents.filter((output) => output !== null);
+  const ids = outputs.flatMap((output) => idOf(output) ?? []);
+  const { schema, name } = target(run, plan.mode, table);
+  const written = (await destination.client
+    .db(schema)
+    .collection(name)
+    .find({ _id: { $in: ids.map(idValue) } } as object, { raw: true })
+    .toArray()) as unknown as Uint8Array[];
+  const there = new Map(written.map((document) => [idText(idOf(document)!), document]));
+  const different = outputs.filter((output) => {
+    const other = there.get(idText(idOf(output)!));
+    return other === undefined || Buffer.compare(other, output) !== 0;
+  });
+  return { seen: outputs.length, different: different.length };
+}

@@ -1,0 +1,298 @@
+import { readFile } from 'node:fs/promises';
+import {
+  Binary,
+  BSON,
+  BSONRegExp,
+  Code,
+  Decimal128,
+  type Document,
+  Double,
+  Int32,
+  Long,
+  MaxKey,
+  MinKey,
+  ObjectId,
+  Timestamp,
+  UUID,
+} from 'mongodb';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fails } from '../../ledger/checks.js';
+import { describeUnless, mongo, sharedData, type TestMongo } from '../harness/servers.js';
+import { type EndedRun, type Ends, mongoJob, runJob } from './mongo-fixture.js';
+
+let server: TestMongo;
+beforeAll(async () => {
+  server = await mongo();
+});
+afterAll(() => server?.close());
+
+const JOB = `
+source: { mongodb: env:SOURCE }
+destination: { mongodb: env:DESTINATION }
+`;
+
+function newEnds(): Ends & { from: string; to: string } {
+  const [from, to] = [server.database('from'), server.database('to')];
+  return { from, to, sourceUrl: server.url(from), destinationUrl: server.url(to) };
+}
+
+/** Documents as their bytes, in the order of their `_id`s. */
+async function bytes(database: string, collection: string): Promise<Buffer[]> {
+  const found = await server.client.db(database).collection(collection).find({}, { raw: true }).sort({ _id: 1 }).toArray();
+  return (found as unknown as Uint8Array[]).map((document) => Buffer.from(document));
+}
+
+async function insertLines(path: string, database: string, collection: string): Promise<Document[]> {
+  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.trim() !== '');
+  const documents = lines.map((line) => BSON.EJSON.parse(line, { relaxed: false }) as Document);
+  await server.client.db(database).collection(collection).insertMany(documents, { promoteValues: false } as object);
+  return documents;
+}
+
+function failed({ checks }: EndedRun): string[] {
+  return checks.filter(fails).map(({ message }) => message);
+}
+
+describe('a copy of documents', () => {
+  test('keeps the bytes of every type where nothing is transformed, under _ids of every type', async () => {
+    const ends = newEnds();
+    const values: unknown[] = [
+      new Double(1.5),
+      new Double(-0),
+      new Double(Number.NaN),
+      new Double(Number.POSITIVE_INFINITY),
+      'text with \u{1F600} and \u0000',
+      { nested: { b: new Int32(1), a: new Int32(2) } },
+      [new Int32(1), [new Long(2)], { x: null }],
+      new Binary(Buffer.from([1, 2, 3]), 0),
+      new Binary(Buffer.from([1, 2, 3]), 128),
+      new UUID('00112233-4455-6677-8899-aabbccddeeff'),
+      new ObjectId('507f1f77bcf86cd799439011'),
+      true,
+      new Date(0),
+      new Date(-8.64e15),
+      new Date(8.64e15),
+      null,
+      new BSONRegExp('^a.*b$', 'im'),
+      new Code('return 1'),
+      new Int32(-7),
+      new Timestamp({ t: 7, i: 9 }),
+      Long.fromString('9223372036854775807'),
+      Decimal128.fromString('1.10'),
+      Decimal128.fromString('NaN'),
+      new MinKey(),
+      new MaxKey(),
+    ];
+    const ids: unknown[] = [
+      new ObjectId('507f1f77bcf86cd799439011'),
+      new Int32(1),
+      new Double(1.5),
+      Long.fromString('9007199254740993'),
+      new Int32(-4),
+      'a',
+      'ä',
+      '',
+      new UUID('00112233-4455-6677-8899-aabbccddeeff'),
+      new Binary(Buffer.from([9]), 0),
+      { a: new Int32(1) },
+      true,
+      false,
+      new Date(5),
+      new Timestamp({ t: 1, i: 1 }),
+      null,
+    ];
+    const source = server.client.db(ends.from).collection<Document>('all');
+    await source.insertMany(ids.map((id, at) => ({ _id: id, z: at, v: values, a: 'last' })) as Document[]);
+    const run = await runJob(mongoJob(`${JOB}unlisted: keep\n`), ends);
+    expect(failed(run)).toEqual([]);
+    expect(run).toMatchObject({ rows: ids.length, quarantined: 0 });
+    const copied = await bytes(ends.to, 'all');
+    expect(copied).toHaveLength(ids.length);
+    expect(copied).toEqual(await bytes(ends.from, 'all'));
+  });
+
+  test('cuts mixed _ids into partitions and batches that hold each document once', async () => {
+    const ends = newEnds();
+    const documents = Array.from({ length: 1_500 }, (_, at) => ({
+      _id: (at % 3 === 0 ? at : at % 3 === 1 ? `k${at}` : new ObjectId(at.toString(16).padStart(24, '0'))) as never,
+      name: `Ann ${at}`,
+    }));
+    await server.client.db(ends.from).collection('people').insertMany(documents);
+    const job = mongoJob(`${JOB}batchRows: 100
+collections:
+  ${ends.from}.people: { fields: { name: fullName } }
+`);
+    const run = await runJob(job, ends);
+    expect(failed(run)).toEqual([]);
+    expect(run.rows).toBe(1_500);
+    const ledger = server.client.db(ends.to);
+    const partitions = await ledger.collection('lethe.partition').find({ run: run.run }).toArray();
+    expect(partitions.length).toBeGreaterThan(3);
+    expect(partitions.every(({ done }) => done === true)).toBe(true);
+    const batches = await ledger.collection('lethe.batch').find({ run: run.run }).toArray();
+    expect(batches.reduce((sum, { rows }) => sum + Number(rows), 0)).toBe(1_500);
+    // Bounds are keys of documents.
+    expect(JSON.stringify([partitions, batches])).not.toMatch(/k\d{2,}/);
+  });
+
+  test('transforms fields, keys that arrays reference, and adds and drops fields', async () => {
+    const ends = newEnds();
+    const db = server.client.db(ends.from);
+    await db.collection('accounts').insertMany(
+      Array.from({ length: 300 }, (_, at) => ({ account_id: new Int32(1_000 + at), limit: new Int32(at) })),
+    );
+    await db.collection('customers').insertMany(
+      Array.from({ length: 100 }, (_, at) => ({
+        username: `user${at}`,
+        email: `user${at}@example.org`,
+        secret: `s${at}`,
+        accounts: [new Int32(1_000 + at), new Int32(1_100 + at)],
+        tiers: { [`t${at}`]: { id: `t${at}`, active: true } },
+      })),
+    );
+    await db.collection('accounts').createIndex({ account_id: 1 }, { unique: true });
+    const job = mongoJob(`${JOB}
+references: ["${ends.from}.customers.accounts[] -> ${ends.from}.accounts.account_id"]
+collections:
+  ${ends.from}.accounts: { fields: { account_id: permute, limit: keep } }
+  ${ends.from}.customers:
+    unlisted: keep
+    fields:
+      username: username
+      email: email
+      secret: drop
+      digest: { from: secret, apply: hash }
+`);
+    const run = await runJob(job, ends);
+    expect(failed(run)).toEqual([]);
+    const copy = server.client.db(ends.to);
+    const accounts = await copy.collection('accounts').find().toArray();
+    const customers = await copy.collection('customers').find().toArray();
+    const known = new Set(accounts.map(({ account_id }) => account_id));
+    expect(known.size).toBe(300);
+    expect(customers).toHaveLength(100);
+    for (const customer of customers) {
+      expect(customer.accounts.every((id: number) => known.has(id))).toBe(true);
+      expect(customer.secret).toBeUndefined();
+      expect(typeof customer.digest).toBe('string');
+      expect(customer.email).not.toMatch(/^user\d+@example\.org$/);
+    }
+    expect([...known].some((id) => id >= 1_000 && id < 1_300)).toBe(false);
+    expect((await copy.collection('accounts').indexes()).map(({ name }) => name)).toContain('account_id_1');
+    expect(run.checks.find(({ name }) => name === 'constraints')?.message).toContain('200 references');
+  });
+
+  test('refuses fields that nobody decided, and says how many documents it saw', async () => {
+    const ends = newEnds();
+    await server.client.db(ends.from).collection('people').insertMany([{ name: 'Ann' }, { name: 'Bob', hobby: { x: 'chess' } }]);
+    const job = mongoJob(`${JOB}collections:\n  ${ends.from}.people: { fields: { name: fullName } }\n`);
+    await expect(runJob(job, ends)).rejects.toThrow(/people\.hobby.* is decided by nobody \(\d documents/);
+  });
+
+  test('a document that a rule refuses goes to quarantine, all others arrive', async () => {
+    const ends = newEnds();
+    const documents: Document[] = Array.from({ length: 400 }, (_, at) => ({ _id: at, n: 'fine' }));
+    documents[390] = { _id: 390, n: 'fine', surprise: 'Ann Miller' };
+    await server.client.db(ends.from).collection('people').insertMany(documents);
+    const job = mongoJob(`${JOB}unlisted: keep
+collections:
+  ${ends.from}.people: { unlisted: block, fields: { n: keep } }
+`);
+    // The sample must not see it: the plan would refuse.
+    const { startRun, endRun } = await import('./mongo-fixture.js');
+    const { loadDocuments } = await import('../../mongo/load/load.js');
+    await server.client.db(ends.from).collection('people').deleteOne({ _id: 390 as never });
+    const started = await startRun(job, ends);
+    await server.client.db(ends.from).collection<Document>('people').insertOne({ _id: 390, n: 'fine', surprise: 'Ann Miller' });
+    const result = await loadDocuments(started.task, () => undefined, new AbortController().signal);
+    expect(result).toMatchObject({ rows: 399, quarantined: 1 });
+    expect((await endRun(job, ends, started)).filter(fails)).toEqual([]);
+    const [entry] = await server.client.db(ends.to).collection('lethe.quarantine').find({ run: started.run }).toArray();
+    expect(entry).toMatchObject({ code: 'transformer' });
+    expect(JSON.stringify(entry)).not.toContain('Miller');
+    expect(await server.client.db(ends.to).collection('people').countDocuments()).toBe(399);
+  });
+
+  test('never writes a database that it reads, nor one that nobody claimed', async () => {
+    const ends = newEnds();
+    await server.client.db(ends.from).collection('people').insertOne({ name: 'Ann' });
+    const job = mongoJob(`${JOB}unlisted: keep\n`);
+    await expect(runJob(job, { ...ends, destinationUrl: ends.sourceUrl })).rejects.toMatchObject({
+      type: 'DestinationIsSource',
+    });
+    await server.client.db(ends.to).collection('people').insertOne({ name: 'somebody else' });
+    await expect(runJob(job, ends)).rejects.toMatchObject({ type: 'DestinationUnclaimed' });
+    expect(await server.client.db(ends.to).collection('people').countDocuments()).toBe(1);
+  });
+
+  test('upsert replaces by _id and leaves what it does not know', async () => {
+    const ends = newEnds();
+    const source = server.client.db(ends.from).collection<Document>('people');
+    await source.insertMany([{ _id: 1, name: 'Ann' }, { _id: 2, name: 'Bob' }]);
+    const job = mongoJob(`
+source: { mongodb: env:SOURCE }
+destination: { mongodb: env:DESTINATION, mode: upsert }
+collections:
+  ${ends.from}.people: { fields: { name: firstName } }
+`);
+    const first = await runJob(job, ends);
+    expect(failed(first)).toEqual([]);
+    const copy = server.client.db(ends.to).collection<Document>('people');
+    await copy.insertOne({ _id: 99, name: 'kept' });
+    await source.updateOne({ _id: 2 }, { $set: { name: 'Carla' } });
+    const before = await copy.findOne({ _id: 2 });
+    const second = await runJob(job, ends);
+    expect(failed(second)).toEqual([]);
+    expect(await copy.countDocuments()).toBe(3);
+    expect((await copy.findOne({ _id: 2 }))?.name).not.toBe(before?.name);
+    expect((await copy.findOne({ _id: 99 }))?.name).toBe('kept');
+  });
+});
+
+const data = sharedData('restaurant.json');
+describeUnless(data.missing, 'public data sets', () => {
+  const job = (ends: { from: string }, more = '') =>
+    mongoJob(`${JOB}${more}
+batchRows: 500
+collections:
+  ${ends.from}.restaurants:
+    unlisted: keep
+    fields: { name: company, address: street, postcode: postalCode, URL: hash, _id: permute }
+  ${ends.from}.students: { fields: { _id: permute, name: fullName, scores: keep } }
+`);
+  const load = async (ends: { from: string }) => {
+    await insertLines(data.path, ends.from, 'restaurants');
+    await insertLines(sharedData('students.json').path, ends.from, 'students');
+  };
+
+  test('are copied whole, without a leak, the same in every run of the job', async () => {
+    const ends = newEnds();
+    await load(ends);
+    const one = await runJob(job(ends), ends);
+    expect(failed(one)).toEqual([]);
+    expect(one).toMatchObject({ rows: 2_748, quarantined: 0 });
+    const [restaurants, students] = [await bytes(ends.to, 'restaurants'), await bytes(ends.to, 'students')];
+    expect([restaurants.length, students.length]).toEqual([2_548, 200]);
+    const text = Buffer.concat([...restaurants, ...students]).toString('latin1');
+    expect(text).not.toContain('just-eat.co.uk');
+    expect(text).not.toContain('Aurelia Menendez');
+    const two = await runJob(job(ends), ends);
+    expect(failed(two)).toEqual([]);
+    expect(await bytes(ends.to, 'restaurants')).toEqual(restaurants);
+    expect(await bytes(ends.to, 'students')).toEqual(students);
+  });
+
+  test('cannot be linked between runs where the job says so', async () => {
+    const ends = newEnds();
+    await load(ends);
+    const unlinkable = job(ends, 'consistency: run');
+    await runJob(unlinkable, ends);
+    const names = async () =>
+      new Set((await server.client.db(ends.to).collection('restaurants').find().toArray()).map(({ _id }) => String(_id)));
+    const first = await names();
+    await runJob(unlinkable, ends);
+    const second = await names();
+    expect(second.size).toBe(2_548);
+    expect([...second].filter((id) => first.has(id))).toEqual([]);
+  });
+});
