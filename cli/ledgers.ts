@@ -83,7 +83,8 @@ export async function runsOf(
   ledger: Ledger,
   filter: { readonly job?: string; readonly limit: number },
 ): Promise<RunRow[]> {
-  if (isMongoUrl(ledger.url)) return (await readDocumentLedger(ledger.url, (open) => listDocumentRuns(open, filter))) ?? [];
+  if (isMongoUrl(ledger.url))
+    return (await readDocumentLedger(ledger.url, (open) => listDocumentRuns(open, filter))) ?? [];
   return (await readLedger(ledger, (session) => listRuns(session, filter))) ?? [];
 }
 

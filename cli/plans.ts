@@ -11,10 +11,7 @@ import { type PreviewRow, previewRows } from '../postgres/preview.js';
 import { withSession } from '../postgres/session.js';
 
 /** Plans a job as a run would, over read-only sessions. */
-export async function planOf(
-  job: Job,
-  acceptDomains = false,
-): Promise<Pick<Planned, 'plan' | 'source'>> {
+export async function planOf(job: Job, acceptDomains = false): Promise<Pick<Planned, 'plan' | 'source'>> {
   const [sourceUrl, destinationUrl] = await Promise.all(
     [job.source.url, job.destination.url].map(resolveReference),
   );

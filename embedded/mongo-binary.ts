@@ -31,7 +31,8 @@ export const MONGO_FIX =
 export async function findMongo(tell: (line: string) => void = () => {}): Promise<MongoProgram> {
   const named = process.env.MONGOMS_SYSTEM_BINARY;
   const paths = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'mongod'));
-  for (const path of [...(named ? [named] : []), ...paths]) if (executable(path)) return { kind: 'mongod', path };
+  for (const path of [...(named ? [named] : []), ...paths])
+    if (executable(path)) return { kind: 'mongod', path };
   const folder = join(cacheFolder(), JAVA_SERVER.artifact, JAVA_SERVER.version);
   try {
     await run('java', ['-version']);
@@ -61,7 +62,14 @@ async function download(target: string): Promise<void> {
   const fresh = await mkdtemp(`${target}-`);
   try {
     await writeFile(join(fresh, 'pom.xml'), POM);
-    const args = ['-q', '-B', '-f', join(fresh, 'pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${fresh}`];
+    const args = [
+      '-q',
+      '-B',
+      '-f',
+      join(fresh, 'pom.xml'),
+      'dependency:copy-dependencies',
+      `-DoutputDirectory=${fresh}`,
+    ];
     await run('mvn', args, { timeout: 300_000 });
     if (!(await readdir(fresh)).some((name) => name.startsWith(JAVA_SERVER.artifact))) {
       throw new Error('Maven brought no jars');

@@ -11,19 +11,23 @@ const path = text((value) =>
     : undefined,
 );
 
-/** A transformer, `drop`, one a BSON type, or what a new field is made from. */
+/** A transformer, `drop`, `block`, or one a BSON type. */
 const field = z
   .union([
-    z.literal('drop').describe('Leaves the field out.'),
+    z.enum(['drop', 'block']).describe('drop leaves the field out, block refuses the document.'),
     closed({
-      byType: z
+      types: z
         .record(z.string(), transformerSpec)
-        .describe('BSON type (string, int, long, date, objectId, …, or default) to transformer.'),
+        .describe('BSON type (string, int, long, date, objectId, …, or else) to transformer.')
+        .optional(),
+      apply: transformerSpec.optional(),
+      special: z
+        .enum(['refuse', 'keep'])
+        .describe(
+          'NaN, infinities, dates beyond the year 9999 where a transformer would have to read them. Default refuse.',
+        )
+        .optional(),
     }),
-    closed({
-      from: path.describe('Path of the field whose source value is taken.'),
-      apply: transformerSpec,
-    }).describe('A new field, made from another one.'),
     transformerSpec,
   ])
   .meta({ id: 'field' });
@@ -48,17 +52,33 @@ export const collection = closed({
     .record(path, field)
     .describe('Path to transformer. [] stands for every element of an array, * for every key.')
     .optional(),
+  derive: z
+    .record(
+      z.string().min(1),
+      closed({
+        from: path.describe('Path of the field whose source value is taken.'),
+        apply: transformerSpec,
+      }),
+    )
+    .describe('New fields at the top of the document, made from others.')
+    .optional(),
   accept: z
     .array(z.string().min(1))
     .min(1)
-    .describe('Unique indexes, by name, that the plan cannot prove: documents that violate them go to quarantine.')
+    .describe(
+      'Unique indexes, by name, that the plan cannot prove: documents that violate them go to quarantine.',
+    )
     .optional(),
   pushdown: z
     .boolean()
-    .describe('Anonymize by one aggregation on the server, where both ends are one deployment. Default false.')
+    .describe(
+      'Anonymize by one aggregation on the server, where both ends are one deployment. Default false.',
+    )
     .optional(),
   allowKeyOnServer: z
     .boolean()
-    .describe('Let keyed transformers be pushed down: the profiler and logs of the server may show the key. Default false.')
+    .describe(
+      'Let keyed transformers be pushed down: the profiler and logs of the server may show the key. Default false.',
+    )
     .optional(),
 });

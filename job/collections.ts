@@ -1,9 +1,10 @@
+import type { TransformerSpec } from '../anonymize/transformer.js';
 import { isRecord, type Reading, readSpec } from './rules.js';
 import type { Path } from './source.js';
-import type { FieldRule, JobCollection } from './types.js';
+import type { DerivedRule, FieldRule, JobCollection } from './types.js';
 
-/** Names of BSON types as `$type` has them, and `default`. */
-export const BSON_TYPES: readonly string[] = [
+/** Names of BSON types as `$type` has them; `uuid` is a Binary of subtype 4. */
+const BSON_TYPES: readonly string[] = [
   'double',
   'string',
   'object',
@@ -26,7 +27,6 @@ export const BSON_TYPES: readonly string[] = [
   'decimal',
   'minKey',
   'maxKey',
-  'default',
 ];
 
 /** Reads `collections:`; its shape may still be wrong in places, which was reported. */
@@ -47,6 +47,7 @@ export function readCollections(raw: unknown, reading: Reading): Record<string, 
       ...(typeof value.pushdown === 'boolean' && { pushdown: value.pushdown }),
       ...(typeof value.allowKeyOnServer === 'boolean' && { allowKeyOnServer: value.allowKeyOnServer }),
       fields: readFields(value.fields, path, reading),
+      derive: readDerived(value.derive, path, reading),
       position: reading.source.position(path, 'key'),
     };
   }
@@ -68,26 +69,47 @@ function readFields(raw: unknown, collection: Path, reading: Reading): Record<st
 
 function readField(raw: unknown, path: Path, reading: Reading): FieldRule | undefined {
   const position = reading.source.position(path, 'key');
-  if (raw === 'drop') return { kind: 'drop', position };
-  if (isRecord(raw) && isRecord(raw.byType)) {
-    const types: Record<string, NonNullable<ReturnType<typeof readSpec>>> = {};
-    for (const [type, value] of Object.entries(raw.byType)) {
-      if (!BSON_TYPES.includes(type)) {
-        reading.mistake(
-          [...path, 'byType', type],
-          `"${type}" is no BSON type: write one of ${BSON_TYPES.join(', ')}`,
-          'key',
-        );
-      }
-      const spec = readSpec(value, [...path, 'byType', type], reading);
-      if (spec) types[type] = spec;
+  if (!isRecord(raw) || !('types' in raw || 'apply' in raw || 'special' in raw)) {
+    const spec = readFieldSpec(raw, path, reading);
+    return spec && { spec, position };
+  }
+  const { else: otherwise = raw.apply ?? 'block', ...byName } = isRecord(raw.types) ? raw.types : {};
+  const types: Record<string, TransformerSpec> = {};
+  for (const [type, value] of Object.entries(byName)) {
+    const place = [...path, 'types', type];
+    if (!BSON_TYPES.includes(type)) {
+      reading.mistake(
+        place,
+        `"${type}" is no BSON type: write one of ${BSON_TYPES.join(', ')}, or else`,
+        'key',
+      );
     }
-    return { kind: 'byType', types, position };
+    const spec = readFieldSpec(value, place, reading);
+    if (spec) types[type] = spec;
   }
-  if (isRecord(raw) && typeof raw.from === 'string') {
-    const spec = readSpec(raw.apply, [...path, 'apply'], reading);
-    return spec && { kind: 'derive', from: raw.from, spec, position };
+  const spec = readFieldSpec(otherwise, path, reading);
+  return (
+    spec && {
+      spec,
+      ...(raw.types !== undefined && { types }),
+      ...((raw.special === 'keep' || raw.special === 'refuse') && { special: raw.special }),
+      position,
+    }
+  );
+}
+
+/** A transformer, or one of the two names that only fields know. */
+function readFieldSpec(raw: unknown, path: Path, reading: Reading): TransformerSpec | undefined {
+  return raw === 'drop' || raw === 'block' ? { name: raw, options: {} } : readSpec(raw, path, reading);
+}
+
+function readDerived(raw: unknown, collection: Path, reading: Reading): Record<string, DerivedRule> {
+  const derived: Record<string, DerivedRule> = {};
+  for (const [name, value] of Object.entries(isRecord(raw) ? raw : {})) {
+    if (!isRecord(value) || typeof value.from !== 'string') continue;
+    const path = [...collection, 'derive', name];
+    const spec = readSpec(value.apply, [...path, 'apply'], reading);
+    if (spec) derived[name] = { from: value.from, spec, position: reading.source.position(path, 'key') };
   }
-  const spec = readSpec(raw, path, reading);
-  return spec && { kind: 'apply', spec, position };
+  return derived;
 }

@@ -13,7 +13,10 @@ export function engineOf(raw: Record<string, unknown>): Engine {
 /** What only the other engine has, with what to do instead. */
 const ONLY_POSTGRES: readonly (readonly [Path, string])[] = [
   [['source', 'postgres'], 'one end of this job is MongoDB: both ends speak the same, so name it by mongodb'],
-  [['destination', 'postgres'], 'one end of this job is MongoDB: both ends speak the same, so name it by mongodb'],
+  [
+    ['destination', 'postgres'],
+    'one end of this job is MongoDB: both ends speak the same, so name it by mongodb',
+  ],
   [['source', 'encoding'], 'text in MongoDB is UTF-8: leave this out'],
   [['destination', 'schemas'], 'MongoDB has databases: write databases'],
   [['destination', 'createSchema'], 'collections are made with their options and indexes: leave this out'],

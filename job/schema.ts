@@ -31,7 +31,6 @@ const columnName = text((value) =>
 );
 const connections = z.int().min(1).max(64);
 
-
 /** Stands for what a rule applies: one transformer, or one a column. */
 export const applySpec = z.unknown().meta({ id: 'apply' });
 

@@ -164,6 +164,8 @@ export interface JobCollection {
   readonly unlisted?: 'block' | 'keep' | 'null';
   /** By path: `email`, `orders[].address.street`, `tiers.*.id`. */
   readonly fields: Readonly<Record<string, FieldRule>>;
+  /** New fields at the top of the document, by name. */
+  readonly derive: Readonly<Record<string, DerivedRule>>;
   /** Unique indexes, by name, that the plan cannot prove: documents that violate them go to quarantine. */
   readonly accept?: readonly string[];
   /** Anonymized by one aggregation on the server. */
@@ -173,14 +175,22 @@ export interface JobCollection {
   readonly position: Position;
 }
 
-export type FieldRule = { readonly position: Position } & (
-  | { readonly kind: 'apply'; readonly spec: TransformerSpec }
-  /** By BSON type (`string`, `int`, `objectId`, …, as `$type` names them); `default` for all others. */
-  | { readonly kind: 'byType'; readonly types: Readonly<Record<string, TransformerSpec>> }
-  | { readonly kind: 'drop' }
-  /** A new field, from the source's value of another one. */
-  | { readonly kind: 'derive'; readonly from: string; readonly spec: TransformerSpec }
-);
+export interface FieldRule {
+  /** A transformer; `drop` leaves the field out, `block` refuses the document. */
+  readonly spec: TransformerSpec;
+  /** By BSON type (`string`, `int`, `objectId`, …, as `$type` names them); `spec` for all others. */
+  readonly types?: Readonly<Record<string, TransformerSpec>>;
+  /** What a transformer cannot read (NaN, dates beyond the year 9999): refuse the document (default), or keep it. */
+  readonly special?: 'refuse' | 'keep';
+  readonly position: Position;
+}
+
+/** A new field, from the source's value of another one. */
+export interface DerivedRule {
+  readonly from: string;
+  readonly spec: TransformerSpec;
+  readonly position: Position;
+}
 
 export interface VirtualReference {
   readonly from: readonly string[];

@@ -87,7 +87,9 @@ export async function openForWriting(
   destination: Connection,
   request: WriteRequest,
 ): Promise<void> {
-  const written = [...new Set([destination.database.databaseName, ...request.collections.map(({ schema }) => schema)])];
+  const written = [
+    ...new Set([destination.database.databaseName, ...request.collections.map(({ schema }) => schema)]),
+  ];
   const { state, claim } = await destinationState(destination);
   if (await sameDeployment(source, destination)) {
     refuseShared(request.job, written, request.sourceDatabases);
@@ -126,7 +128,12 @@ function refuseShared(job: string, written: readonly string[], read: readonly st
 }
 
 async function isEmpty({ client }: Connection, { schema, name }: TableName): Promise<boolean> {
-  return (await client.db(schema).collection(name).findOne({}, { projection: { _id: 1 } })) === null;
+  return (
+    (await client
+      .db(schema)
+      .collection(name)
+      .findOne({}, { projection: { _id: 1 } })) === null
+  );
 }
 
 /**
@@ -142,7 +149,9 @@ export async function sameDeployment(source: Connection, destination: Connection
   const mark = randomBytes(16).toString('hex');
   try {
     await marks.insertOne({ _id: mark, at: new Date() });
-    const seen = source.client.db(destination.database.databaseName).collection<{ _id: string }>('lethe.mark');
+    const seen = source.client
+      .db(destination.database.databaseName)
+      .collection<{ _id: string }>('lethe.mark');
     return (await seen.findOne({ _id: mark }).catch(() => null)) !== null;
   } finally {
     await marks.drop().catch(() => false);

@@ -92,7 +92,11 @@ export async function dropLeftovers(
     const db = client.db(schema);
     for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
       const run = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/.exec(name)?.[1];
-      if (run !== undefined && !kept.has(run)) await db.collection(name).drop().catch(() => false);
+      if (run !== undefined && !kept.has(run))
+        await db
+          .collection(name)
+          .drop()
+          .catch(() => false);
     }
   }
 }
@@ -137,7 +141,9 @@ async function makeViews({ client }: Connection, documents: DocumentsPlan | unde
     const db = client.db(destination.schema);
     const [there] = await db.listCollections({ name: destination.name }).toArray();
     if (there && there.type !== 'view') {
-      warnings.push(`${tableText(destination)} is a collection there, so the view of that name was not made.`);
+      warnings.push(
+        `${tableText(destination)} is a collection there, so the view of that name was not made.`,
+      );
       continue;
     }
     if (there) await db.collection(destination.name).drop();
@@ -146,7 +152,9 @@ async function makeViews({ client }: Connection, documents: DocumentsPlan | unde
     } catch (error) {
       const { code } = error as { code?: number };
       if (code === undefined) throw error;
-      warnings.push(`The view ${tableText(destination)} could not be made: ${codeText(code)} (code ${code}).`);
+      warnings.push(
+        `The view ${tableText(destination)} could not be made: ${codeText(code)} (code ${code}).`,
+      );
     }
   }
   return warnings;

@@ -69,12 +69,17 @@ function settings({ role, applicationName, timeoutMs, connections }: ConnectionO
 
 async function describe(client: MongoClient, url: string): Promise<Connection> {
   const database = client.db();
-  const hello = await client.db('admin').command({ hello: 1 }).catch(() => client.db('admin').command({ isMaster: 1 }));
+  const hello = await client
+    .db('admin')
+    .command({ hello: 1 })
+    .catch(() => client.db('admin').command({ isMaster: 1 }));
   const build = await client
     .db('admin')
     .command({ buildInfo: 1 })
     .catch((): Document => ({}));
-  const [major = 0, minor = 0] = String(build.version ?? '0.0').split('.').map(Number);
+  const [major = 0, minor = 0] = String(build.version ?? '0.0')
+    .split('.')
+    .map(Number);
   const replicaSet = hello.msg === 'isdbgrid' ? 'sharded' : (hello.setName as string | undefined);
   return {
     client,

@@ -24,8 +24,8 @@ const BY_CODE: Readonly<Record<number, ErrorClass>> = {
 
 /** The server is going away, elects a primary, or is out of something: it may be tried again. */
 const PASSING = new Set([
-  6, 7, 24, 43, 46, 50, 63, 64, 79, 89, 91, 112, 133, 134, 150, 175, 189, 202, 234, 237, 244, 251, 262, 267, 290, 317,
-  384, 9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 16500,
+  6, 7, 24, 43, 46, 50, 63, 64, 79, 89, 91, 112, 133, 134, 150, 175, 189, 202, 234, 237, 244, 251, 262, 267,
+  290, 317, 384, 9001, 10107, 11600, 11601, 11602, 13388, 13435, 13436, 16500,
 ]);
 
 const PASSING_NAMES =
@@ -57,17 +57,24 @@ function classify(error: unknown): ErrorClass {
   const text = typeof message === 'string' ? message : '';
   if (typeof code === 'number' && BY_CODE[code]) return BY_CODE[code];
   if (typeof code === 'number' && PASSING.has(code)) {
-    return { type: 'Unreachable', says: 'the server is changing over or out of a resource; it may be tried again' };
+    return {
+      type: 'Unreachable',
+      says: 'the server is changing over or out of a resource; it may be tried again',
+    };
   }
   if (typeof name === 'string') {
     if (/^Mongo(Parse|MissingCredentials|MissingDependency|InvalidArgument)/.test(name)) {
-      return { type: 'JobInvalid', says: 'the connection URL has a mistake, or an option that this server does not take' };
+      return {
+        type: 'JobInvalid',
+        says: 'the connection URL has a mistake, or an option that this server does not take',
+      };
     }
     if (name === 'MongoCompatibilityError' || /wire version/.test(text)) {
       return { type: 'DatabaseError', says: 'the server is too old for the installed driver' };
     }
     if (/Authentication failed/i.test(text)) return BY_CODE[18]!;
-    if (PASSING_NAMES.test(name)) return { type: 'Unreachable', says: 'the server cannot be reached, or the connection was lost' };
+    if (PASSING_NAMES.test(name))
+      return { type: 'Unreachable', says: 'the server cannot be reached, or the connection was lost' };
     if (name === 'MongoServerError' || name === 'MongoBulkWriteError') {
       return { type: 'DatabaseError', says: 'the server refused a command' };
     }
@@ -77,6 +84,9 @@ function classify(error: unknown): ErrorClass {
     return { type: 'Unreachable', says: 'the server cannot be reached' };
   }
   const thrown = error instanceof Error ? error.constructor.name : typeof error;
-  const at = error instanceof Error ? /\n\s+at [^\n]*?([\w.-]+\.[cm]?[jt]s:\d+)/.exec(error.stack ?? '')?.[1] : undefined;
+  const at =
+    error instanceof Error
+      ? /\n\s+at [^\n]*?([\w.-]+\.[cm]?[jt]s:\d+)/.exec(error.stack ?? '')?.[1]
+      : undefined;
   return { type: 'Internal', says: `an unexpected ${thrown}${at ? ` at ${at}` : ''}` };
 }

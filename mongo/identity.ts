@@ -24,5 +24,9 @@ export async function readIdentity({ client, database, replicaSet }: Connection)
   }
   const status = await answer({ serverStatus: 1 });
   const { port } = client.options.hosts[0] ?? {};
-  return { system: `server ${String(status.host ?? '')} ${port ?? ''}`, oid: '', name: database.databaseName };
+  return {
+    system: `server ${String(status.host ?? '')} ${port ?? ''}`,
+    oid: '',
+    name: database.databaseName,
+  };
 }

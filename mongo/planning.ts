@@ -1,7 +1,7 @@
 import { jobKeys } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import type { Job } from '../job/types.js';
-import { tableText } from '../plan/catalog.js';
+import { type TableName, tableText } from '../plan/catalog.js';
 import { buildDocumentPlan } from '../plan/documents/build.js';
 import type { DocumentCatalog, SampledFields } from '../plan/documents/types.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
@@ -47,7 +47,7 @@ export async function planDocuments(
  * where a document has several.
  */
 async function sampleFields(source: Connection, table: TablePlan): Promise<SampledFields> {
-  const documents = await sampleDocuments(source, table);
+  const documents = await sampleDocuments(source, table.source, SAMPLE);
   const collection = tableText(table.source);
   const rules = { ...table.collection!.rules, unlisted: 'block' as const };
   // Which values come out does not matter here.
@@ -99,12 +99,19 @@ function isUndecided({ reason }: { reason: string }): boolean {
 }
 
 /** The first documents, and some from all over the collection. */
-async function sampleDocuments({ client }: Connection, { source }: TablePlan): Promise<Uint8Array[]> {
-  const collection = client.db(source.schema).collection(source.name);
+export async function sampleDocuments(
+  { client }: Connection,
+  { schema, name }: TableName,
+  size: number,
+): Promise<Uint8Array[]> {
+  const collection = client.db(schema).collection(name);
   const raw = { raw: true, promoteValues: false } as const;
-  const first = await collection.find({}, raw).limit(SAMPLE / 2).toArray();
+  const first = await collection
+    .find({}, raw)
+    .limit(size / 2)
+    .toArray();
   const spread = await collection
-    .aggregate([{ $sample: { size: SAMPLE / 2 } }], raw)
+    .aggregate([{ $sample: { size: size / 2 } }], raw)
     .toArray()
     .catch(() => []);
   return [...first, ...spread] as unknown as Uint8Array[];

@@ -51,7 +51,8 @@ export const UNCUT: ReadonlySet<Bracket> = new Set(['minKey', 'null', 'nan', 'bo
 
 /** The filter of a range. */
 export function rangeFilter({ bracket, from, to }: IdRange): Filter<Document> {
-  if (bracket === 'rest') return { $nor: WHOLE.map(([, condition]) => ({ _id: condition })) } as Filter<Document>;
+  if (bracket === 'rest')
+    return { $nor: WHOLE.map(([, condition]) => ({ _id: condition })) } as Filter<Document>;
   const whole = WHOLE.find(([name]) => name === bracket)![1] as Document;
   const condition: Document = { ...whole };
   if (from) condition.$gte = idValue(from);

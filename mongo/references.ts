@@ -36,7 +36,8 @@ export async function followReferences(
       projection: { _id: 0, [path]: 1 },
       ...EXACT,
     });
-    for await (const parent of cursor) for (const value of valuesAt(parent, to.path)) found.add(comparable(value));
+    for await (const parent of cursor)
+      for (const value of valuesAt(parent, to.path)) found.add(comparable(value));
     seen += waiting.length;
     dangling += waiting.filter((value) => !found.has(comparable(value))).length;
     waiting = [];

@@ -13,14 +13,27 @@ export function judgeDocuments(plan: Plan, settings: CheckSettings, facts: Docum
     name: tableText(table.destination),
     facts: facts.collections.find((found) => found.table === table.id)!,
   }));
-  const failed = (name: Check['name'], table: string, message: string): Check => ({ name, ok: false, table, message });
+  const failed = (name: Check['name'], table: string, message: string): Check => ({
+    name,
+    ok: false,
+    table,
+    message,
+  });
   const owners = tables.flatMap(({ name, facts: { owned } }) =>
-    owned ? [] : [failed('owner', name, `${name} was taken over by a later run: what it holds is not this run's.`)],
+    owned
+      ? []
+      : [failed('owner', name, `${name} was taken over by a later run: what it holds is not this run's.`)],
   );
   const complete = tables.flatMap(({ name, facts: { unfinished } }) =>
     unfinished === 0
       ? []
-      : [failed('complete', name, `${name} has ${unfinished} partitions or batches that are not finished. Start the run again.`)],
+      : [
+          failed(
+            'complete',
+            name,
+            `${name} has ${unfinished} partitions or batches that are not finished. Start the run again.`,
+          ),
+        ],
   );
   const rows = tables.flatMap(({ name, facts: { found, written } }) => {
     const exact = plan.mode === 'replace';
@@ -38,7 +51,10 @@ export function judgeDocuments(plan: Plan, settings: CheckSettings, facts: Docum
       ok: true,
       message: `${total} documents in ${tables.length} collections, ${plan.mode === 'replace' ? 'as many as' : 'all that'} the ledger says.`,
     }).map((check) => ({ ...check, severity: settings.rowCounts.severity })),
-    ...judgeReferences(plan, facts.references).map((check) => ({ ...check, severity: settings.constraints.severity })),
+    ...judgeReferences(plan, facts.references).map((check) => ({
+      ...check,
+      severity: settings.constraints.severity,
+    })),
     ...(settings.leaks.severity === 'off'
       ? []
       : leakChecks(tables).map((check) => ({ ...check, severity: severity(settings.leaks.severity) }))),
@@ -110,7 +126,9 @@ function plainColumn(table: TablePlan, path: string): ColumnPlan | undefined {
   const rule = table.collection?.rules.fields.find((field) => field.path === path);
   const column = table.columns.find(({ name }) => name === path);
   if (!rule || !column) return undefined;
-  const specs = [rule.apply, ...Object.values(rule.types ?? {})].filter(({ name }) => findTransformer(name) !== undefined);
+  const specs = [rule.apply, ...Object.values(rule.types ?? {})].filter(
+    ({ name }) => findTransformer(name) !== undefined,
+  );
   const compileType = { ...column.compileType, kind: 'text' } as const;
   return { ...column, compileType, branches: specs.map((apply) => ({ rule: rule.rule, apply })) };
 }

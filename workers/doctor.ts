@@ -100,7 +100,8 @@ async function* jobChecks(job: Job): AsyncGenerator<Check> {
   const destinationUrl = await attempt('Destination', () => resolveReference(job.destination.url));
   if (isCheck(destinationUrl)) yield destinationUrl;
   if (job.engine === 'mongo') {
-    if (!isCheck(sourceUrl) && !isCheck(destinationUrl)) yield* documentChecks(job, sourceUrl, destinationUrl);
+    if (!isCheck(sourceUrl) && !isCheck(destinationUrl))
+      yield* documentChecks(job, sourceUrl, destinationUrl);
     return;
   }
   const source = isCheck(sourceUrl)

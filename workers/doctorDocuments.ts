@@ -33,24 +33,35 @@ export async function* documentChecks(
 
 function server(name: string, { serverVersion, replicaSet }: Connection): Check {
   const text = `MongoDB ${Math.floor(serverVersion / 1_000)}.${serverVersion % 1_000}, ${replicaSet === undefined ? 'standalone' : replicaSet === 'sharded' ? 'a sharded cluster' : `replica set ${replicaSet}`}`;
-  if (serverVersion < OLDEST_MONGO) return { name, state: 'wrong', message: `${text}: Lethe needs 4.2 or newer` };
+  if (serverVersion < OLDEST_MONGO)
+    return { name, state: 'wrong', message: `${text}: Lethe needs 4.2 or newer` };
   return { name, state: replicaSet === undefined ? 'note' : 'ok', message: text };
 }
 
 async function bothChecks(job: Job, source: Connection, destination: Connection): Promise<Check[]> {
   const { plan } = await planDocuments(job, source, destination);
   const read = plan.tables.map((table) => table.source.schema);
-  const shared = (await sameDeployment(source, destination)) && plan.tables.some((table) => read.includes(table.destination.schema));
+  const shared =
+    (await sameDeployment(source, destination)) &&
+    plan.tables.some((table) => read.includes(table.destination.schema));
   const { state } = await destinationState(destination);
   const refusals = plan.findings.filter(({ level }) => level === 'refusal').length;
   return [
     shared
-      ? { name: 'Two databases', state: 'wrong', message: 'the copy would be written where the job reads: give the destination another database' }
+      ? {
+          name: 'Two databases',
+          state: 'wrong',
+          message: 'the copy would be written where the job reads: give the destination another database',
+        }
       : { name: 'Two databases', state: 'ok', message: 'source and destination differ' },
     { name: 'Claim', state: state === 'cloned' ? 'wrong' : 'ok', message: CLAIMS[state] },
     refusals === 0
       ? { name: 'Plan', state: 'ok', message: `${plan.tables.length} collections, nothing refused` }
-      : { name: 'Plan', state: 'wrong', message: `refused for ${refusals} reason(s): \`lethe plan\` lists them` },
+      : {
+          name: 'Plan',
+          state: 'wrong',
+          message: `refused for ${refusals} reason(s): \`lethe plan\` lists them`,
+        },
   ];
 }
 

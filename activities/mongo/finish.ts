@@ -3,7 +3,12 @@ import { type RunReport, reportBase, reportedPartitions, signReport } from '../.
 import type { RunRef } from '../../ledger/types.js';
 import { dropLeftovers, putInPlace } from '../../mongo/collections.js';
 import { advanceRun, endRun } from '../../mongo/ledger/runs.js';
-import { partitionRecords, quarantineReasons, quarantineRecords, summarize } from '../../mongo/ledger/summary.js';
+import {
+  partitionRecords,
+  quarantineReasons,
+  quarantineRecords,
+  summarize,
+} from '../../mongo/ledger/summary.js';
 import { readFacts } from '../../mongo/validate.js';
 import { tableText } from '../../plan/catalog.js';
 import { limit } from '../../quality/budget.js';

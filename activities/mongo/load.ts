@@ -1,10 +1,10 @@
 import { heartbeat } from '@temporalio/activity';
 import { parseJobKey } from '../../anonymize/keys.js';
+import { LetheError } from '../../errors/errors.js';
 import type { RunRef } from '../../ledger/types.js';
 import { makeOtherIndexes } from '../../mongo/collections.js';
 import { advanceRun } from '../../mongo/ledger/runs.js';
 import { summarize } from '../../mongo/ledger/summary.js';
-import { LetheError } from '../../errors/errors.js';
 import { cutCollection } from '../../mongo/load/cut.js';
 import type { DocumentsProgress, DocumentsTask } from '../../mongo/load/task.js';
 import type { Dependencies } from '../dependencies.js';

@@ -9,8 +9,8 @@ import { type Ledger, ledgerOf } from '../../mongo/ledger/store.js';
 import type { DatabaseIdentity } from '../../plan/catalog.js';
 import { versionsOf } from '../../plan/pins.js';
 import type { Dependencies } from '../dependencies.js';
-import { activityFailure, RootWatch, refuseOver, sessionName } from '../run.js';
 import { toFailure } from '../failure.js';
+import { activityFailure, RootWatch, refuseOver, sessionName } from '../run.js';
 
 /** A run over MongoDB as an activity works on it: its ledger open, its pins checked. */
 export interface OpenDocumentRun {
@@ -37,7 +37,10 @@ export async function withDocumentRun<T>(
 ): Promise<T> {
   const watch = new RootWatch(deps);
   try {
-    const [destinationUrl, keyText] = await Promise.all([deps.resolve(ref.destination), deps.resolve(ref.key)]);
+    const [destinationUrl, keyText] = await Promise.all([
+      deps.resolve(ref.destination),
+      deps.resolve(ref.key),
+    ]);
     const signal = AbortSignal.any([Context.current().cancellationSignal, watch.signal]);
     const connecting = {
       url: destinationUrl,

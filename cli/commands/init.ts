@@ -2,6 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { globMistake, tableFilter } from '../../job/globs.js';
+import { isMongoUrl, withConnection } from '../../mongo/connection.js';
+import { draftDocuments } from '../../mongo/draft.js';
 import { draftJob } from '../../plan/draft.js';
 import { readCatalog } from '../../postgres/catalog/read.js';
 import { withSession } from '../../postgres/session.js';
@@ -26,7 +28,8 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-Suggestions come from the names and types of columns; no row is read. Nothing is written to the database.
+Suggestions come from the names and types of columns; no row is read. Over MongoDB a sample of documents is looked at
+for names and types of fields. Nothing is written to the database.
 
 Examples:
   $ lethe init env:CRM_URL --out crm-staging.yaml --job crm-staging
@@ -40,6 +43,7 @@ async function run(argument: string, options: InitOptions): Promise<void> {
   if (mistake) throw new LetheError('JobInvalid', `--include: ${mistake}`);
   const wanted = tableFilter(options.include, []);
   const { url, reference } = await databaseArgument(argument, 'source');
+  if (isMongoUrl(url)) return initDocuments(url, reference, wanted, options);
   const catalog = await withSession({ url, role: 'source', applicationName: 'lethe:init' }, (session) =>
     readCatalog(session, { include: (schema, table) => wanted(`${schema}.${table}`) }),
   );
@@ -59,6 +63,32 @@ async function run(argument: string, options: InitOptions): Promise<void> {
   const left = draft.undecided.length;
   tell(
     `${counted(draft.tables, 'table')}, ${counted(draft.columns, 'column')}; ${left === 0 ? 'none' : counted(left, 'column')} left to decide (marked "undecided").`,
+  );
+  if (reference === undefined) tell('The URL is not in the file: set SOURCE_URL to it.');
+  tell(`Next: look at every line, then run \`lethe plan ${options.out ?? 'FILE'}\`.`);
+}
+
+async function initDocuments(
+  url: string,
+  reference: string | undefined,
+  include: (name: string) => boolean,
+  options: InitOptions,
+): Promise<void> {
+  const { job, destination } = options;
+  const draft = await withConnection({ url, role: 'source', applicationName: 'lethe:init' }, (connection) =>
+    draftDocuments(connection, { job, destination, include, source: reference ?? 'env:SOURCE_URL' }),
+  );
+  if (draft.collections === 0) {
+    throw new LetheError(
+      'ObjectMissing',
+      'The server shows us no collection that matches --include. Check the database in the URL and the rights of the user.',
+    );
+  }
+  if (options.out === undefined) say(draft.text.trimEnd());
+  else await write(options.out, draft.text, options.force === true);
+  const left = draft.undecided.length;
+  tell(
+    `${counted(draft.collections, 'collection')}, ${counted(draft.fields, 'field')}; ${left === 0 ? 'none' : counted(left, 'field')} left to decide (marked "undecided").`,
   );
   if (reference === undefined) tell('The URL is not in the file: set SOURCE_URL to it.');
   tell(`Next: look at every line, then run \`lethe plan ${options.out ?? 'FILE'}\`.`);

@@ -4,7 +4,10 @@ import { chainLink } from '../../ledger/chain.js';
 import type { BatchDocument, Ledger, PartitionDocument } from './store.js';
 
 /** The batches of a partition, in order. */
-export function batchesOf({ batches }: Ledger, { run, partition }: PartitionDocument): Promise<BatchDocument[]> {
+export function batchesOf(
+  { batches }: Ledger,
+  { run, partition }: PartitionDocument,
+): Promise<BatchDocument[]> {
   return batches.find({ run, partition }).sort({ batch: 1 }).toArray();
 }
 
@@ -90,10 +93,17 @@ export async function failBatch({ batches }: Ledger, batch: BatchDocument, error
   );
 }
 
-export async function endPartition({ partitions }: Ledger, { _id }: PartitionDocument, head: string): Promise<void> {
+export async function endPartition(
+  { partitions }: Ledger,
+  { _id }: PartitionDocument,
+  head: string,
+): Promise<void> {
   await partitions.updateOne({ _id }, { $set: { done: true, head } });
 }
 
 function overtaken(): LetheError {
-  return new LetheError('Unreachable', 'Another attempt of this batch is under way or has ended; this one stops.');
+  return new LetheError(
+    'Unreachable',
+    'Another attempt of this batch is under way or has ended; this one stops.',
+  );
 }

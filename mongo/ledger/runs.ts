@@ -45,10 +45,7 @@ export async function readPins({ runs }: Ledger, run: string): Promise<Pins> {
 }
 
 /** The newest runs first; of one job, or of all. */
-export async function listRuns(
-  { runs }: Ledger,
-  filter: { job?: string; limit: number },
-): Promise<RunRow[]> {
+export async function listRuns({ runs }: Ledger, filter: { job?: string; limit: number }): Promise<RunRow[]> {
   const found = await runs
     .find(filter.job === undefined ? {} : { job: filter.job })
     .sort({ startedAt: -1 })
@@ -101,7 +98,14 @@ export async function endRun(
   await runs.updateOne(
     { _id: run, state: { $in: statesBefore(state) } },
     {
-      $set: { state, endedAt: new Date(), seenAt: new Date(), report: JSON.stringify(report), signature, publicKey },
+      $set: {
+        state,
+        endedAt: new Date(),
+        seenAt: new Date(),
+        report: JSON.stringify(report),
+        signature,
+        publicKey,
+      },
     },
   );
 }

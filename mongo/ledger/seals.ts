@@ -1,6 +1,6 @@
 import type { JobKeys } from '../../anonymize/keys.js';
-import { type IdRange, rangeFromText, rangeText } from '../ranges.js';
 import { idFromText, idText, type RawId } from '../ids.js';
+import { type IdRange, rangeFromText, rangeText } from '../ranges.js';
 
 /** Whose bounds or ids: a partition's, or one batch's in it. */
 export interface Owner {

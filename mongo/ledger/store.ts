@@ -161,6 +161,9 @@ export async function prepareLedger(ledger: Ledger): Promise<void> {
     );
   }
   for (const collection of [ledger.partitions, ledger.batches, ledger.ids, ledger.quarantine]) {
-    await (collection as unknown as Collection<{ run: string; table: number }>).createIndex({ run: 1, table: 1 });
+    await (collection as unknown as Collection<{ run: string; table: number }>).createIndex({
+      run: 1,
+      table: 1,
+    });
   }
 }

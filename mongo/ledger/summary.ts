@@ -28,7 +28,16 @@ export async function summarize(
   const found = new Map<number, { -readonly [K in keyof CollectionSummary]: CollectionSummary[K] }>();
   const at = (id: number) => {
     const known = found.get(id) ?? {
-      ...{ table: id, rows: 0, quarantined: 0, bytes: 0, batches: 0, failed: 0, partitions: 0, partitionsDone: 0 },
+      ...{
+        table: id,
+        rows: 0,
+        quarantined: 0,
+        bytes: 0,
+        batches: 0,
+        failed: 0,
+        partitions: 0,
+        partitionsDone: 0,
+      },
       leaks: {},
     };
     found.set(id, known);
@@ -87,7 +96,12 @@ export async function batchStates(
   run: string,
 ): Promise<Pick<BatchRecord, 'partition' | 'batch' | 'state' | 'error'>[]> {
   const found = await batches.find({ run }).sort({ partition: 1, batch: 1 }).toArray();
-  return found.map(({ partition, batch, state, error }) => ({ partition, batch, state, error: error ?? null }));
+  return found.map(({ partition, batch, state, error }) => ({
+    partition,
+    batch,
+    state,
+    error: error ?? null,
+  }));
 }
 
 export async function quarantineRecords({ quarantine }: Ledger, run: string): Promise<QuarantineRecord[]> {

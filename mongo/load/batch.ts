@@ -107,8 +107,15 @@ async function loadChunk(
   tally.quarantined += refused.length + result.refused.length;
 }
 
-const TOO_LARGE: Refusal = { code: 'size', message: 'the document is larger than 16 MB after the transformation' };
-const NO_ID: Refusal = { code: 'transformer', path: '_id', message: 'the document has no _id after the transformation' };
+const TOO_LARGE: Refusal = {
+  code: 'size',
+  message: 'the document is larger than 16 MB after the transformation',
+};
+const NO_ID: Refusal = {
+  code: 'transformer',
+  path: '_id',
+  message: 'the document has no _id after the transformation',
+};
 
 /** Counts and digests of a batch. */
 class Tally {

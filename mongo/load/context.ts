@@ -3,7 +3,7 @@ import type { JobKeys } from '../../anonymize/keys.js';
 import type { TableName } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
 import type { Connection } from '../connection.js';
-import { type DocumentTransform } from '../documents/types.js';
+import type { DocumentTransform } from '../documents/types.js';
 import type { Ledger } from '../ledger/store.js';
 import { type IdRange, rangeFilter } from '../ranges.js';
 import type { DocumentsProgress, DocumentsTask } from './task.js';

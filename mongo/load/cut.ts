@@ -57,7 +57,11 @@ async function isWhole({ runs }: Ledger, run: string, table: number): Promise<bo
   return (await runs.findOne({ _id: run, cut: table })) !== null;
 }
 
-export function partitionsOf({ partitions }: Ledger, run: string, table: number): Promise<PartitionDocument[]> {
+export function partitionsOf(
+  { partitions }: Ledger,
+  run: string,
+  table: number,
+): Promise<PartitionDocument[]> {
   return partitions.find({ run, table }).sort({ partition: 1 }).toArray();
 }
 
@@ -92,7 +96,11 @@ async function bordersOf(
   if (table.rows <= batchRows) return [];
   const rows = await collection.countDocuments(filter);
   // Enough partitions to share out, and none below a batch.
-  const wanted = Math.min(MOST, Math.floor(rows / batchRows), Math.max(concurrency * 4, Math.ceil(rows / (batchRows * 8))));
+  const wanted = Math.min(
+    MOST,
+    Math.floor(rows / batchRows),
+    Math.max(concurrency * 4, Math.ceil(rows / (batchRows * 8))),
+  );
   if (wanted <= 1) return [];
   if (rows > SAMPLED_ABOVE) return sampled(source, table, bracket, wanted);
   const borders: RawId[] = [];
@@ -145,7 +153,10 @@ async function sampled(
     )
     .toArray()) as unknown as Uint8Array[];
   const ids = found.flatMap((document) => idOf(document) ?? []);
-  const borders = Array.from({ length: wanted - 1 }, (_, at) => ids[Math.floor(((at + 1) * ids.length) / wanted)]);
+  const borders = Array.from(
+    { length: wanted - 1 },
+    (_, at) => ids[Math.floor(((at + 1) * ids.length) / wanted)],
+  );
   return borders.filter((id, at): id is RawId => id !== undefined && !sameId(id, borders[at - 1]));
 }
 

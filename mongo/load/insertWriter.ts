@@ -3,7 +3,7 @@ import { idText } from '../ids.js';
 import { deleteRaw, insertRaw, upsertRaw, type WriteError, type WriteTarget } from '../wire.js';
 import type { Refusal } from './quarantine.js';
 import type { RecordedIds } from './recordedIds.js';
-import type { Output, Writer, WriteResult } from './write.js';
+import type { Output, WriteResult, Writer } from './write.js';
 
 export const DUPLICATE = 11000;
 
@@ -33,7 +33,9 @@ export class InsertWriter implements Writer {
     );
     const failed = new Set(errors.map(({ index }) => index));
     for (const [index, { id }] of outputs.entries()) if (!failed.has(index)) this.written.add(idText(id));
-    const late = errors.filter((error) => isIdTaken(error) && !this.written.has(idText(outputs[error.index]!.id)));
+    const late = errors.filter(
+      (error) => isIdTaken(error) && !this.written.has(idText(outputs[error.index]!.id)),
+    );
     const settled = await this.settle(late.map(({ index }) => ({ index, output: outputs[index]! })));
     return {
       refused: errors

@@ -72,7 +72,10 @@ async function partitions(
     .find({ run, table: table.id, partition: { $in: [...work.partitions] } })
     .toArray();
   if (found.length > 0) return found;
-  throw new LetheError('Internal', `The ledger has no partition ${work.partitions.join(', ')} of run ${run}.`);
+  throw new LetheError(
+    'Internal',
+    `The ledger has no partition ${work.partitions.join(', ')} of run ${run}.`,
+  );
 }
 
 function plus(total: DocumentsResult, more: DocumentsResult | undefined): DocumentsResult {

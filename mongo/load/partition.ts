@@ -1,7 +1,7 @@
+import { sanitize } from '../errors.js';
 import { batchesOf, claimBatch, endPartition, failBatch } from '../ledger/batches.js';
 import { openRange, sealRange } from '../ledger/seals.js';
 import type { BatchDocument, PartitionDocument } from '../ledger/store.js';
-import { sanitize } from '../errors.js';
 import { type IdRange, UNCUT } from '../ranges.js';
 import { loadBatch } from './batch.js';
 import type { CollectionContext } from './context.js';

@@ -6,7 +6,7 @@ import { upsertRaw } from '../wire.js';
 import { type CollectionContext, targetOf } from './context.js';
 import { refusalOf } from './insertWriter.js';
 import type { Refusal } from './quarantine.js';
-import type { Output, Writer, WriteResult } from './write.js';
+import type { Output, WriteResult, Writer } from './write.js';
 
 /**
  * `upsert` on a replica set: a batch, its fence and its ledger entry are one transaction. An error inside of it undoes
@@ -51,7 +51,10 @@ export class TransactionWriter implements Writer {
       { session },
     );
     if (matchedCount === 0) {
-      throw new LetheError('RunSuperseded', `Run ${task.run} was removed from the ledger; it writes no more.`);
+      throw new LetheError(
+        'RunSuperseded',
+        `Run ${task.run} was removed from the ledger; it writes no more.`,
+      );
     }
     await checkOwner(ledger, table.destination, task.run);
     const { errors } = await upsertRaw({ ...targetOf(this.context), session }, this.outputs);

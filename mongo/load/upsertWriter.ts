@@ -2,7 +2,7 @@ import { idText, type RawId } from '../ids.js';
 import { deleteRaw, upsertRaw, type WriteTarget } from '../wire.js';
 import { refusalOf } from './insertWriter.js';
 import type { RecordedIds } from './recordedIds.js';
-import type { Output, Writer, WriteResult } from './write.js';
+import type { Output, WriteResult, Writer } from './write.js';
 
 /** `upsert` on a server without transactions. */
 export class UpsertWriter implements Writer {

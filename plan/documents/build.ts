@@ -1,6 +1,6 @@
 import type { ColumnType, TransformerSpec } from '../../anonymize/transformer.js';
-import type { Job, JobCollection } from '../../job/types.js';
 import { tableFilter } from '../../job/globs.js';
+import type { Job, JobCollection } from '../../job/types.js';
 import { type TableName, tableText } from '../catalog.js';
 import { findTransformer } from '../effects.js';
 import { Findings } from '../findings.js';
@@ -122,26 +122,29 @@ function rulesOf(job: Job, collection: CatalogCollection, domains: FieldDomains)
   const domainOf = (path: string) =>
     domains.names.get(keyOf({ collection: name, path })) ?? `${name}.${path}`;
   const fields: CollectionField[] = [];
-  const derive: CollectionRules['derive'][number][] = [];
   for (const [path, rule] of Object.entries(own?.fields ?? {})) {
-    const common = { rule: 'fields', path, domain: domainOf(path) };
-    if (rule.kind === 'apply') fields.push({ ...common, apply: rule.spec });
-    if (rule.kind === 'drop') fields.push({ ...common, apply: { name: 'drop', options: {} } });
-    if (rule.kind === 'byType') {
-      const { default: otherwise, ...types } = rule.types;
-      fields.push({ ...common, apply: otherwise ?? { name: 'block', options: {} }, types });
-    }
-    if (rule.kind === 'derive') {
-      derive.push({ rule: 'fields', name: path, from: rule.from, apply: rule.spec, domain: domainOf(rule.from) });
-    }
+    const { spec, types, special } = rule;
+    fields.push({
+      ...{ rule: 'fields', path, domain: domainOf(path), apply: spec },
+      ...(types && { types }),
+      ...(special && { special }),
+    });
   }
+  const derive = Object.entries(own?.derive ?? {}).map(([field, { from, spec }]) => ({
+    ...{ rule: 'fields', name: field, from, apply: spec, domain: domainOf(from) },
+  }));
   for (const { member, spec } of domains.inherited) {
     if (member.collection !== name) continue;
     fields.push({ rule: 'foreign key', path: member.path, apply: spec, domain: domainOf(member.path) });
   }
   // An `_id` is there in every document; kept unless somebody says otherwise.
   if (!fields.some(({ path }) => path === '_id')) {
-    fields.unshift({ rule: 'fields', path: '_id', apply: { name: 'keep', options: {} }, domain: domainOf('_id') });
+    fields.unshift({
+      rule: 'fields',
+      path: '_id',
+      apply: { name: 'keep', options: {} },
+      domain: domainOf('_id'),
+    });
   }
   return { collection: name, fields, derive, unlisted: own?.unlisted ?? job.unlisted };
 }
@@ -202,7 +205,7 @@ function columnsOf(rules: CollectionRules, sample: SampledFields | undefined): C
   return [
     ...rules.fields.map(({ path, domain, rule, apply, types }) =>
       column(path, domain, [
-        { rule, apply: types ? { name: 'byType', options: { ...types, default: apply } } : apply },
+        { rule, apply: types ? { name: 'byType', options: { ...types, else: apply } } : apply },
       ]),
     ),
     ...rules.derive.map(({ name, from, domain, rule, apply }) =>

@@ -29,11 +29,7 @@ export interface FieldDomains {
  * Fields that references connect form a domain: one transformer, one key. A domain is called as the job file says, else
  * by the member that references no other, the first of these in byte order.
  */
-export function fieldDomains(
-  job: Job,
-  collections: readonly TableName[],
-  findings: Findings,
-): FieldDomains {
+export function fieldDomains(job: Job, collections: readonly TableName[], findings: Findings): FieldDomains {
   const known = collections.map(tableText).sort((a, b) => b.length - a.length);
   const references = readReferences(job, known, findings);
   const parent = new Map<string, string>();
@@ -117,9 +113,7 @@ function explicit(
   path: string,
 ): { spec: TransformerSpec; position: Position } | undefined {
   const rule = rules?.fields[path];
-  if (!rule || rule.kind === 'derive' || rule.kind === 'byType') return undefined;
-  const spec = rule.kind === 'drop' ? { name: 'drop', options: {} } : rule.spec;
-  return { spec, position: rule.position };
+  return rule && !rule.types ? { spec: rule.spec, position: rule.position } : undefined;
 }
 
 function readReferences(job: Job, known: readonly string[], findings: Findings): FieldReference[] {
@@ -146,9 +140,7 @@ function readReferences(job: Job, known: readonly string[], findings: Findings):
 /** @param known `database.collection`, the longest first: names of collections may hold dots. */
 function memberOf(text: string, known: readonly string[]): Member | undefined {
   const collection = known.find((name) => text.startsWith(`${name}.`));
-  return collection === undefined
-    ? undefined
-    : { collection, path: text.slice(collection.length + 1) };
+  return collection === undefined ? undefined : { collection, path: text.slice(collection.length + 1) };
 }
 
 export function keyOf({ collection, path }: Member): string {

@@ -75,7 +75,11 @@ export function judgeCollection(one: OneCollection, findings: Findings): void {
   const table = tableText(collection);
   const place = { table, ...(own && { position: own.position }) };
   if (collection.capped && job.destination.mode === 'upsert') {
-    findings.refuse('capped', `${table} is capped: it drops documents by itself, so upsert cannot follow it. Use mode: replace.`, place);
+    findings.refuse(
+      'capped',
+      `${table} is capped: it drops documents by itself, so upsert cannot follow it. Use mode: replace.`,
+      place,
+    );
   }
   if (collection.capped && job.destination.mode === 'replace') {
     findings.warn(
@@ -92,7 +96,11 @@ export function judgeCollection(one: OneCollection, findings: Findings): void {
     );
   }
   if (job.destination.mode === 'upsert' && own?.where === undefined) {
-    findings.note('deletions', `upsert does not follow deletions: documents that ${table} no longer has stay in the destination.`, place);
+    findings.note(
+      'deletions',
+      `upsert does not follow deletions: documents that ${table} no longer has stay in the destination.`,
+      place,
+    );
   }
 }
 
@@ -102,7 +110,11 @@ function judgeId({ collection, rules, own }: OneCollection, findings: Findings):
   const place = { table: tableText(collection), column: '_id', ...(own && { position: own.position }) };
   for (const spec of specsOf(rule)) {
     if (['drop', 'null', 'block'].includes(spec.name) && !(spec.name === 'block' && rule.types)) {
-      findings.refuse('id-removed', `Every document needs its _id: ${spec.name} is no decision for it. Use keep, permute or hash.`, place);
+      findings.refuse(
+        'id-removed',
+        `Every document needs its _id: ${spec.name} is no decision for it. Use keep, permute or hash.`,
+        place,
+      );
     } else if (isUnproved(spec)) {
       findings.refuse(
         'unproved-unique',
@@ -138,10 +150,14 @@ function judgeUnique({ collection, rules, own }: OneCollection, findings: Findin
   }
   for (const name of own?.accept ?? []) {
     if (collection.indexes.some((index) => index.unique && index.name === name)) continue;
-    findings.refuse('unknown-accept', `accept names ${name}, but ${table} has no unique index of that name.`, {
-      table,
-      ...(own && { position: own.position }),
-    });
+    findings.refuse(
+      'unknown-accept',
+      `accept names ${name}, but ${table} has no unique index of that name.`,
+      {
+        table,
+        ...(own && { position: own.position }),
+      },
+    );
   }
 }
 
@@ -171,7 +187,10 @@ function judgeSample({ collection, rules, own, sample }: OneCollection, findings
   const table = tableText(collection);
   const place = (column: string) => ({ table, column, ...(own && { position: own.position }) });
   if (sample.mistake !== undefined) {
-    findings.refuse('fields', `${table}: ${sample.mistake}`, { table, ...(own && { position: own.position }) });
+    findings.refuse('fields', `${table}: ${sample.mistake}`, {
+      table,
+      ...(own && { position: own.position }),
+    });
   }
   const seen = `${sample.documents} ${sample.documents === 1 ? 'document' : 'documents'} of about ${collection.rows} looked at`;
   for (const path of sample.undecided) {
@@ -183,16 +202,28 @@ function judgeSample({ collection, rules, own, sample }: OneCollection, findings
         place(path),
       );
     } else {
-      findings.warn('undecided-column', `${message}: it is ${rules.unlisted === 'keep' ? 'copied as it is' : 'emptied'} (unlisted: ${rules.unlisted}).`, place(path));
+      findings.warn(
+        'undecided-column',
+        `${message}: it is ${rules.unlisted === 'keep' ? 'copied as it is' : 'emptied'} (unlisted: ${rules.unlisted}).`,
+        place(path),
+      );
     }
   }
   for (const { path, reason, count } of sample.refused) {
     // What every document has is no exception but the rule's mistake.
     if (count === sample.documents) {
-      findings.refuse('refused-documents', `${table}.${path}: ${reason}, in every document (${seen}). Decide it otherwise.`, place(path));
+      findings.refuse(
+        'refused-documents',
+        `${table}.${path}: ${reason}, in every document (${seen}). Decide it otherwise.`,
+        place(path),
+      );
       continue;
     }
-    findings.warn('refused-documents', `${table}.${path}: ${reason} in ${count} of ${sample.documents} documents: such documents go to quarantine.`, place(path));
+    findings.warn(
+      'refused-documents',
+      `${table}.${path}: ${reason} in ${count} of ${sample.documents} documents: such documents go to quarantine.`,
+      place(path),
+    );
   }
   findings.note('sampled', `${table}: ${seen}; every document of the run is checked again.`, { table });
 }

@@ -66,6 +66,7 @@ export interface CollectionField {
   readonly apply: TransformerSpec;
   /** By BSON type. */
   readonly types?: Readonly<Record<string, TransformerSpec>>;
+  readonly special?: 'refuse' | 'keep';
   readonly domain: string;
 }
 

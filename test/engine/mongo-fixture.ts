@@ -42,7 +42,9 @@ export function withEnds<T>(
 ): Promise<T> {
   const name = { applicationName: 'lethe:test' };
   return withConnection({ ...name, url: sourceUrl, role: 'source' }, (source) =>
-    withConnection({ ...name, url: destinationUrl, role: 'destination' }, (destination) => body(source, destination)),
+    withConnection({ ...name, url: destinationUrl, role: 'destination' }, (destination) =>
+      body(source, destination),
+    ),
   );
 }
 
@@ -68,7 +70,14 @@ export async function startRun(job: Job, ends: Ends, run = uuidv7()): Promise<St
       ...{ keyCheck: keys.check, plan, jobText: '', runTime: new Date(0).toISOString() },
       ...{ source: { url: job.source.url }, snapshot: job.source.snapshot },
     };
-    await insertRun(ledger, { run, job: job.job, mode: plan.mode, pins, namespace: 'default', workflowId: 'test' });
+    await insertRun(ledger, {
+      run,
+      job: job.job,
+      mode: plan.mode,
+      pins,
+      namespace: 'default',
+      workflowId: 'test',
+    });
     for (const table of plan.tables) {
       await takeOver(ledger, table.destination, await ownerOf(ledger, table.destination), run);
     }

@@ -31,6 +31,11 @@ source: { mongodb: env:SOURCE }
 destination: { mongodb: env:DESTINATION }
 `;
 
+interface Person {
+  _id: number;
+  [field: string]: unknown;
+}
+
 function newEnds(): Ends & { from: string; to: string } {
   const [from, to] = [server.database('from'), server.database('to')];
   return { from, to, sourceUrl: server.url(from), destinationUrl: server.url(to) };
@@ -38,14 +43,22 @@ function newEnds(): Ends & { from: string; to: string } {
 
 /** Documents as their bytes, in the order of their `_id`s. */
 async function bytes(database: string, collection: string): Promise<Buffer[]> {
-  const found = await server.client.db(database).collection(collection).find({}, { raw: true }).sort({ _id: 1 }).toArray();
+  const found = await server.client
+    .db(database)
+    .collection(collection)
+    .find({}, { raw: true })
+    .sort({ _id: 1 })
+    .toArray();
   return (found as unknown as Uint8Array[]).map((document) => Buffer.from(document));
 }
 
 async function insertLines(path: string, database: string, collection: string): Promise<Document[]> {
   const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line.trim() !== '');
   const documents = lines.map((line) => BSON.EJSON.parse(line, { relaxed: false }) as Document);
-  await server.client.db(database).collection(collection).insertMany(documents, { promoteValues: false } as object);
+  await server.client
+    .db(database)
+    .collection(collection)
+    .insertMany(documents, { promoteValues: false } as object);
   return documents;
 }
 
@@ -114,7 +127,11 @@ describe('a copy of documents', () => {
   test('cuts mixed _ids into partitions and batches that hold each document once', async () => {
     const ends = newEnds();
     const documents = Array.from({ length: 1_500 }, (_, at) => ({
-      _id: (at % 3 === 0 ? at : at % 3 === 1 ? `k${at}` : new ObjectId(at.toString(16).padStart(24, '0'))) as never,
+      _id: (at % 3 === 0
+        ? at
+        : at % 3 === 1
+          ? `key-${at}`
+          : new ObjectId(at.toString(16).padStart(24, '0'))) as never,
       name: `Ann ${at}`,
     }));
     await server.client.db(ends.from).collection('people').insertMany(documents);
@@ -132,15 +149,17 @@ collections:
     const batches = await ledger.collection('lethe.batch').find({ run: run.run }).toArray();
     expect(batches.reduce((sum, { rows }) => sum + Number(rows), 0)).toBe(1_500);
     // Bounds are keys of documents.
-    expect(JSON.stringify([partitions, batches])).not.toMatch(/k\d{2,}/);
+    expect(JSON.stringify([partitions, batches])).not.toMatch(/key-\d/);
   });
 
   test('transforms fields, keys that arrays reference, and adds and drops fields', async () => {
     const ends = newEnds();
     const db = server.client.db(ends.from);
-    await db.collection('accounts').insertMany(
-      Array.from({ length: 300 }, (_, at) => ({ account_id: new Int32(1_000 + at), limit: new Int32(at) })),
-    );
+    await db
+      .collection('accounts')
+      .insertMany(
+        Array.from({ length: 300 }, (_, at) => ({ account_id: new Int32(1_000 + at), limit: new Int32(at) })),
+      );
     await db.collection('customers').insertMany(
       Array.from({ length: 100 }, (_, at) => ({
         username: `user${at}`,
@@ -161,7 +180,7 @@ collections:
       username: username
       email: email
       secret: drop
-      digest: { from: secret, apply: hash }
+    derive: { digest: { from: secret, apply: hash } }
 `);
     const run = await runJob(job, ends);
     expect(failed(run)).toEqual([]);
@@ -184,7 +203,10 @@ collections:
 
   test('refuses fields that nobody decided, and says how many documents it saw', async () => {
     const ends = newEnds();
-    await server.client.db(ends.from).collection('people').insertMany([{ name: 'Ann' }, { name: 'Bob', hobby: { x: 'chess' } }]);
+    await server.client
+      .db(ends.from)
+      .collection('people')
+      .insertMany([{ name: 'Ann' }, { name: 'Bob', hobby: { x: 'chess' } }]);
     const job = mongoJob(`${JOB}collections:\n  ${ends.from}.people: { fields: { name: fullName } }\n`);
     await expect(runJob(job, ends)).rejects.toThrow(/people\.hobby.* is decided by nobody \(\d documents/);
   });
@@ -201,13 +223,23 @@ collections:
     // The sample must not see it: the plan would refuse.
     const { startRun, endRun } = await import('./mongo-fixture.js');
     const { loadDocuments } = await import('../../mongo/load/load.js');
-    await server.client.db(ends.from).collection('people').deleteOne({ _id: 390 as never });
+    await server.client
+      .db(ends.from)
+      .collection('people')
+      .deleteOne({ _id: 390 as never });
     const started = await startRun(job, ends);
-    await server.client.db(ends.from).collection<Document>('people').insertOne({ _id: 390, n: 'fine', surprise: 'Ann Miller' });
+    await server.client
+      .db(ends.from)
+      .collection<Person>('people')
+      .insertOne({ _id: 390, n: 'fine', surprise: 'Ann Miller' });
     const result = await loadDocuments(started.task, () => undefined, new AbortController().signal);
     expect(result).toMatchObject({ rows: 399, quarantined: 1 });
     expect((await endRun(job, ends, started)).filter(fails)).toEqual([]);
-    const [entry] = await server.client.db(ends.to).collection('lethe.quarantine').find({ run: started.run }).toArray();
+    const [entry] = await server.client
+      .db(ends.to)
+      .collection('lethe.quarantine')
+      .find({ run: started.run })
+      .toArray();
     expect(entry).toMatchObject({ code: 'transformer' });
     expect(JSON.stringify(entry)).not.toContain('Miller');
     expect(await server.client.db(ends.to).collection('people').countDocuments()).toBe(399);
@@ -227,8 +259,11 @@ collections:
 
   test('upsert replaces by _id and leaves what it does not know', async () => {
     const ends = newEnds();
-    const source = server.client.db(ends.from).collection<Document>('people');
-    await source.insertMany([{ _id: 1, name: 'Ann' }, { _id: 2, name: 'Bob' }]);
+    const source = server.client.db(ends.from).collection<Person>('people');
+    await source.insertMany([
+      { _id: 1, name: 'Ann' },
+      { _id: 2, name: 'Bob' },
+    ]);
     const job = mongoJob(`
 source: { mongodb: env:SOURCE }
 destination: { mongodb: env:DESTINATION, mode: upsert }
@@ -237,7 +272,7 @@ collections:
 `);
     const first = await runJob(job, ends);
     expect(failed(first)).toEqual([]);
-    const copy = server.client.db(ends.to).collection<Document>('people');
+    const copy = server.client.db(ends.to).collection<Person>('people');
     await copy.insertOne({ _id: 99, name: 'kept' });
     await source.updateOne({ _id: 2 }, { $set: { name: 'Carla' } });
     const before = await copy.findOne({ _id: 2 });
@@ -257,7 +292,7 @@ batchRows: 500
 collections:
   ${ends.from}.restaurants:
     unlisted: keep
-    fields: { name: company, address: street, postcode: postalCode, URL: hash, _id: permute }
+    fields: { name: company, address: { types: { string: street, int: permute } }, postcode: postalCode, URL: hash, _id: permute }
   ${ends.from}.students: { fields: { _id: permute, name: fullName, scores: keep } }
 `);
   const load = async (ends: { from: string }) => {
@@ -288,7 +323,11 @@ collections:
     const unlinkable = job(ends, 'consistency: run');
     await runJob(unlinkable, ends);
     const names = async () =>
-      new Set((await server.client.db(ends.to).collection('restaurants').find().toArray()).map(({ _id }) => String(_id)));
+      new Set(
+        (await server.client.db(ends.to).collection('restaurants').find().toArray()).map(({ _id }) =>
+          String(_id),
+        ),
+      );
     const first = await names();
     await runJob(unlinkable, ends);
     const second = await names();
