@@ -74,6 +74,20 @@ export function judgeCollection(one: OneCollection, findings: Findings): void {
   const { job, collection, own, references } = one;
   const table = tableText(collection);
   const place = { table, ...(own && { position: own.position }) };
+  if (collection.options.includes('"timeseries"')) {
+    findings.refuse(
+      'time-series',
+      `${table} is a time series collection, which is not copied yet: leave it out (skip: true).`,
+      place,
+    );
+  }
+  if (own?.pushdown) {
+    findings.warn(
+      'pushdown',
+      `${table}: pushdown is not carried out by runs yet; its documents are transformed in the worker, with the same result.`,
+      place,
+    );
+  }
   if (collection.capped && job.destination.mode === 'upsert') {
     findings.refuse(
       'capped',
