@@ -8,6 +8,7 @@ import type { Plan, TablePlan } from '../plan/plan.js';
 import { databasesOf, readCatalog } from './catalog.js';
 import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
+import { idOf, idText } from './ids.js';
 
 /** Documents of each collection that a plan looks at. */
 const SAMPLE = 200;
@@ -105,14 +106,19 @@ export async function sampleDocuments(
   size: number,
 ): Promise<Uint8Array[]> {
   const collection = client.db(schema).collection(name);
-  const raw = { raw: true, promoteValues: false } as const;
-  const first = await collection
-    .find({}, raw)
-    .limit(size / 2)
-    .toArray();
-  const spread = await collection
+  const raw = { raw: true } as const;
+  const first = (await collection.find({}, raw).limit(size).toArray()) as unknown as Uint8Array[];
+  if (first.length < size) return first;
+  const spread = (await collection
     .aggregate([{ $sample: { size: size / 2 } }], raw)
     .toArray()
-    .catch(() => []);
-  return [...first, ...spread] as unknown as Uint8Array[];
+    .catch(() => [])) as unknown as Uint8Array[];
+  const known = first.slice(0, size / 2);
+  const seen = new Set(known.map(textOf));
+  return [...known, ...spread.filter((document) => !seen.has(textOf(document)))];
+}
+
+function textOf(document: Uint8Array): string {
+  const id = idOf(document);
+  return id ? idText(id) : '';
 }

@@ -211,13 +211,13 @@ function judgeSample({ collection, rules, own, sample }: OneCollection, findings
     const message = `${table}.${path} is decided by nobody (${seen})`;
     if (rules.unlisted === 'block') {
       findings.refuse(
-        'undecided-column',
+        'undecided-field',
         `${message}: write it under collections.${table}.fields with a transformer, keep, null or drop, or set unlisted.`,
         place(path),
       );
     } else {
       findings.warn(
-        'undecided-column',
+        'undecided-field',
         `${message}: it is ${rules.unlisted === 'keep' ? 'copied as it is' : 'emptied'} (unlisted: ${rules.unlisted}).`,
         place(path),
       );

@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto';
+import { Int32, ObjectId } from 'mongodb';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startProxy, type TcpProxy } from '../harness/proxy.js';
+import { mongo, type TestMongo } from '../harness/servers.js';
+import { type Ends, failureOf, openStage, type Stage, until } from './fixture.js';
+import { WorkerProcess } from './processes.js';
+
+const CUSTOMERS = 12_000;
+const ORDERS = 24_000;
+/** Half of them kill the worker, half cut its connections. Each costs a heartbeat and a wait: more take minutes. */
+const DISTURBANCES = Number(process.env.LETHE_DISTURBANCES ?? 8);
+const TUNING = { heartbeatSeconds: 3 };
+const KEY = Buffer.alloc(32, 9).toString('base64');
+
+let server: TestMongo;
+let stage: Stage;
+let proxy: TcpProxy;
+let from: string;
+
+beforeAll(async () => {
+  [server, stage] = await Promise.all([mongo(), openStage({ worker: false })]);
+  const { hostname, port } = new URL(server.url('x').replace(/^mongodb(\+srv)?:/, 'http:'));
+  proxy = await startProxy(hostname, Number(port || 27_017));
+  from = server.database('shop');
+  const db = server.client.db(from);
+  const filler = 'x'.repeat(350);
+  await db.collection<{ _id: number }>('customers').insertMany(
+    Array.from({ length: CUSTOMERS }, (_, at) => ({
+      _id: at,
+      name: `Marker Person${at}`,
+      email: `person${at}@marker.example`,
+      filler,
+    })),
+  );
+  await db.collection('orders').insertMany(
+    Array.from({ length: ORDERS }, (_, at) => ({
+      _id: new ObjectId(at.toString(16).padStart(24, '0')),
+      customer: new Int32((at * 7) % CUSTOMERS),
+      to: `Marker Person${at}`,
+      filler,
+    })),
+  );
+  await db.collection('customers').createIndex({ email: 1 }, { unique: true });
+});
+afterAll(async () => {
+  await proxy?.close();
+  await stage?.stop();
+  await server?.close();
+});
+
+/** A destination of its own, behind references that only worker processes can resolve. */
+function newCopy(through: boolean) {
+  const to = server.database('copy');
+  const id = randomUUID().replaceAll('-', '').toUpperCase();
+  const url = (database: string) => {
+    const plain = server.url(database);
+    if (!through) return plain;
+    const [host] = /(?<=@|\/\/)[^/@]+(?=\/)/.exec(plain)!;
+    const direct = plain.includes('directConnection')
+      ? ''
+      : `${plain.includes('?') ? '&' : '?'}directConnection=true`;
+    return plain.replace(host, `127.0.0.1:${proxy.port}`) + direct;
+  };
+  const env = { [`S_${id}`]: url(from), [`D_${id}`]: url(to), [`K_${id}`]: KEY };
+  const text = `job: shop
+source: { mongodb: env:S_${id} }
+destination: { mongodb: env:D_${id} }
+key: env:K_${id}
+batchRows: 100
+concurrency: 2
+references: ["${from}.orders.customer -> ${from}.customers._id"]
+collections:
+  ${from}.customers: { fields: { _id: permute, name: fullName, email: email, filler: keep } }
+  ${from}.orders: { fields: { to: fullName, filler: keep } }
+`;
+  return { to, env, file: { name: 'shop.yaml', text } };
+}
+
+type Copy = ReturnType<typeof newCopy>;
+
+function newWorker({ env }: Copy): WorkerProcess {
+  return new WorkerProcess(stage, { env } as unknown as Ends);
+}
+
+async function contents(database: string): Promise<Buffer[]> {
+  const collections = ['customers', 'orders'].map((name) =>
+    server.client.db(database).collection(name).find({}, { raw: true }).sort({ _id: 1 }).toArray(),
+  );
+  return (await Promise.all(collections)).map((documents) =>
+    Buffer.concat(documents as unknown as Uint8Array[]),
+  );
+}
+
+function committed({ to }: Copy): Promise<number> {
+  return server.client.db(to).collection('lethe.batch').countDocuments({ state: 'committed' });
+}
+
+/** What Temporal keeps of a run's workflows. */
+async function histories(run: string): Promise<string> {
+  const ids = [`${from}.customers`, `${from}.orders`].map((name) => `sync:shop:${run}/${name}`);
+  const texts = ids.map(async (id) =>
+    JSON.stringify(await stage.client.workflow.getHandle(id).fetchHistory()),
+  );
+  return (await Promise.all(texts)).join('\n');
+}
+
+test(`a run that loses its worker or its connections ${DISTURBANCES} times ends as one that nobody disturbed`, async () => {
+  const calm = newCopy(false);
+  const quiet = newWorker(calm);
+  await quiet.ready();
+  const { verdict } = await (await stage.start('shop', { file: calm.file })).result();
+  await quiet.stop();
+  expect(verdict).toMatchObject({ ok: true, rows: CUSTOMERS + ORDERS, quarantined: [] });
+
+  const copy = newCopy(true);
+  let worker = newWorker(copy);
+  await worker.ready();
+  const handle = await stage.start('shop', { file: copy.file, tuning: TUNING });
+  let over = false;
+  const result = handle.result().finally(() => {
+    over = true;
+  });
+  result.catch(() => undefined);
+  let seen = 0;
+  for (let at = 0; at < DISTURBANCES; at += 1) {
+    const goal = seen + 3;
+    await until('batches move', async () => over || (await committed(copy)) >= goal, 240_000);
+    expect(over, `the run ended after ${at} disturbances`).toBe(false);
+    if (at % 2 === 0) {
+      await worker.kill();
+      worker = newWorker(copy);
+      await worker.ready();
+    } else {
+      await until('connections are cut', async () => over || proxy.cut() > 0);
+    }
+    seen = await committed(copy);
+  }
+  const ended = await result;
+  expect(ended.verdict).toMatchObject({ ok: true, rows: CUSTOMERS + ORDERS, quarantined: [] });
+  expect(await contents(copy.to)).toEqual(await contents(calm.to));
+  const names = (await server.client.db(copy.to).listCollections().toArray()).map(({ name }) => name);
+  expect(names.filter((name) => name.startsWith(`lethe.${ended.run}`))).toEqual([]);
+  expect(
+    (await server.client.db(copy.to).collection('customers').indexes()).map(({ name }) => name),
+  ).toContain('email_1');
+  const kept = (await histories(ended.run)) + worker.log;
+  expect(kept).not.toMatch(/Marker|marker\.example/);
+  await worker.stop();
+}, 900_000);
+
+test('a run that is cancelled leaves the destination as it was', async () => {
+  const copy = newCopy(false);
+  const worker = newWorker(copy);
+  await worker.ready();
+  const handle = await stage.start('shop', { file: copy.file, tuning: TUNING });
+  await until('batches move', async () => (await committed(copy)) >= 3, 240_000);
+  await handle.cancel();
+  expect((await failureOf(handle)).type).toBe('CancelledFailure');
+  const names = (await server.client.db(copy.to).listCollections().toArray()).map(({ name }) => name);
+  expect(names.filter((name) => !/^lethe\.[a-z]+$/.test(name))).toEqual([]);
+  expect(await server.client.db(copy.to).collection('lethe.run').findOne()).toMatchObject({
+    state: 'cancelled',
+  });
+  await worker.stop();
+}, 300_000);

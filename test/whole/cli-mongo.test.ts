@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mongo, type TestMongo } from '../harness/servers.js';
+import { Desk } from './cli-fixture.js';
+
+/* A user with two MongoDB databases and no Temporal cluster: from an empty folder to a copy, and what is refused. */
+
+let server: TestMongo;
+let desk: Desk;
+let from: string;
+let to: string;
+
+beforeAll(async () => {
+  server = await mongo();
+  desk = new Desk();
+  [from, to] = [server.database('from'), server.database('to')];
+  Object.assign(desk.env, {
+    SHOP_URL: server.url(from),
+    STAGING_URL: server.url(to),
+    LETHE_KEY: Buffer.alloc(32, 5).toString('base64'),
+  });
+  await server.client
+    .db(from)
+    .collection('customers')
+    .insertMany(
+      Array.from({ length: 50 }, (_, at) => ({
+        email: `person${at}@marker.example`,
+        first_name: 'Marker',
+        visits: at,
+        address: { street: `${at} Marker Street`, zip: null },
+      })),
+    );
+});
+afterAll(async () => {
+  desk?.clear();
+  await server?.close();
+});
+
+test('init drafts every field from a sample, and never a value', async () => {
+  const { code, out, err } = await desk.lethe(
+    ...['init', 'env:SHOP_URL', '--destination', 'env:STAGING_URL', '--job', 'shop', '--out', 'draft.yaml'],
+  );
+  expect({ code, out }).toEqual({ code: 0, out: '' });
+  expect(err).toMatch(/1 collection, \d fields/);
+  const draft = readFileSync(join(desk.folder, 'draft.yaml'), 'utf8');
+  expect(draft).toContain(`${from}.customers:`);
+  expect(draft).toMatch(/^ +email: email/m);
+  expect(draft).toMatch(/^ +address\.street: street/m);
+  expect(draft).toContain('source: { mongodb: env:SHOP_URL }');
+  expect(draft).not.toContain('arker');
+});
+
+test('plan names what nobody decided; claim, sync, runs and show do the rest', async () => {
+  const head = `job: shop
+source: { mongodb: env:SHOP_URL }
+destination: { mongodb: env:STAGING_URL }
+key: env:LETHE_KEY
+collections:
+  ${from}.customers:
+`;
+  desk.write('open.yaml', `${head}    fields: { email: email, first_name: firstName, visits: keep }\n`);
+  const open = await desk.lethe('plan', 'open.yaml');
+  expect(open.code).toBe(2);
+  expect(open.out.replace(/\s+/g, ' ')).toContain(
+    `${from}.customers.address is decided by nobody (50 documents of about 50 looked at)`,
+  );
+  desk.write(
+    'shop.yaml',
+    `${head}    fields: { email: email, first_name: firstName, visits: keep, address.street: street, address.zip: keep }\n`,
+  );
+  const plan = await desk.lethe('plan', 'shop.yaml');
+  expect(plan).toMatchObject({ code: 0 });
+  expect(plan.out).toContain('address.street');
+
+  await server.client.db(to).collection('customers').insertOne({ somebody: 'else' });
+  const unclaimed = await desk.lethe('sync', 'shop.yaml');
+  expect(unclaimed.code).toBe(2);
+  expect(unclaimed.err).toContain('lethe claim');
+  expect(await desk.lethe('claim', 'shop.yaml', '--yes')).toMatchObject({ code: 0 });
+  const sync = await desk.lethe('sync', 'shop.yaml');
+  expect(sync).toMatchObject({ code: 0 });
+  expect(sync.out).toMatch(/50 documents in 1 collections, as many as the ledger says/);
+  const copied = await server.client.db(to).collection('customers').find().toArray();
+  expect(copied).toHaveLength(50);
+  expect(JSON.stringify(copied)).not.toMatch(/arker/);
+  expect(copied.map(({ visits }) => visits).sort((a, b) => a - b)).toEqual(
+    Array.from({ length: 50 }, (_, at) => at),
+  );
+
+  const runs = JSON.parse((await desk.lethe('runs', '--job', 'shop.yaml', '--json')).out) as {
+    state: string;
+  }[];
+  expect(runs).toMatchObject([{ state: 'complete' }]);
+  const shown = await desk.lethe('show', 'last', '--job', 'shop.yaml');
+  expect(shown).toMatchObject({ code: 0 });
+  expect(shown.out).toContain(`${from}.customers`);
+  const doctor = await desk.lethe('doctor', 'shop.yaml');
+  expect(doctor.out).toMatch(/Destination +MongoDB/);
+  expect(doctor.code).toBe(0);
+});
+
+test('what is not there yet refuses and says so', async () => {
+  for (const words of [
+    ['audit', 'last'],
+    ['report', 'last'],
+    ['restore', 'shop.yaml'],
+  ]) {
+    const named = words[0] === 'restore' ? words : [...words, '--job', 'shop.yaml'];
+    const { code, err } = await desk.lethe(...named);
+    expect(code, words[0]).not.toBe(0);
+    expect(err, words[0]).toContain('docs/mongodb.md');
+  }
+});
+
+test('a wrong password, a missing server and a mixed job are told plainly', async () => {
+  desk.write(
+    'away.yaml',
+    `job: shop\nsource: { mongodb: env:AWAY }\ndestination: { mongodb: env:STAGING_URL }\nkey: env:LETHE_KEY\n`,
+  );
+  desk.env.AWAY = 'mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=500';
+  const away = await desk.lethe('plan', 'away.yaml');
+  expect(away.code).toBe(3);
+  expect(away.err).toContain('Unreachable');
+  desk.write(
+    'mixed.yaml',
+    `job: shop\nsource: { postgres: env:AWAY }\ndestination: { mongodb: env:STAGING_URL }\nkey: env:LETHE_KEY\ntables: {}\n`,
+  );
+  const mixed = await desk.lethe('plan', 'mixed.yaml');
+  expect(mixed.code).toBe(2);
+  expect(mixed.err).toContain('both ends speak the same');
+  expect(mixed.err).toContain('write collections');
+});
