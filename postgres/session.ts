@@ -229,15 +229,21 @@ export function connectionConfig(url: string, role: 'source' | 'destination'): p
   }
 }
 
+/** Settings as a startup packet's `options`, and libpq's PGOPTIONS, have them: `-c name=value …`. */
+export function startupOptions(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(
+      // The server splits the options at blanks that no backslash protects.
+      ([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`,
+    )
+    .join(' ');
+}
+
 function clientConfig(options: SessionOptions): pg.ClientConfig {
   const config = connectionConfig(options.url, options.role);
-  const startup = Object.entries(options.startup ?? {}).map(
-    // The server splits the options at blanks that no backslash protects.
-    ([name, value]) => `-c ${name}=${value.replace(/[\\\s]/g, '\\$&')}`,
-  );
   return {
     ...config,
-    options: [config.options, ...startup].filter(Boolean).join(' ') || undefined,
+    options: [config.options, startupOptions(options.startup ?? {})].filter(Boolean).join(' ') || undefined,
     application_name: options.applicationName,
     client_encoding: 'UTF8',
     keepAlive: true,

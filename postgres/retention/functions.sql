@@ -1,11 +1,12 @@
 -- Sealing and revealing over pgcrypto; {pgcrypto} is its schema. The format: docs/token-format.md.
--- Keys come as startup options: lethe.k_<policy><yymmdd> = base64url of Kx and Km, and for each policy
+-- Keys come as startup options: lethe.k_<policy><yymmdd> = base64url of Kx, Km and two bytes, the last day that it opens
+-- anything on, counted from 2000-01-01 (0: the ring is asked, 65535: time is simulated); and for each policy
 -- lethe.r_<policy> = <asOf>,<first>,<window>,<gone>+<gone>… with days as yymmdd; an empty window: time is simulated.
--- Nothing here may raise for what a token is: an EXCEPTION block does not work in parallel workers, so everything is
--- checked before it is converted.
+-- Nothing here may raise for what a token or a setting is: an EXCEPTION block does not work in parallel workers, so
+-- everything is checked before it is converted.
 
 CREATE OR REPLACE FUNCTION lethe.retention_version() RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 1;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 2;
 
 -- C of the format: the length of the context in two bytes, and the context.
 CREATE OR REPLACE FUNCTION lethe.context_bytes(context text) RETURNS bytea
@@ -39,29 +40,39 @@ BEGIN
     CASE WHEN month = 2 THEN CASE WHEN year % 4 = 0 THEN 29 ELSE 28 END WHEN month IN (4, 6, 9, 11) THEN 30 ELSE 31 END;
 END $$;
 
+-- Whether a setting holds a day's keys.
+CREATE OR REPLACE FUNCTION lethe.is_key(setting text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN octet_length(setting) IN (86, 88) AND setting COLLATE "C" !~ '[^A-Za-z0-9_-]';
+
+-- The bytes of such a setting.
+CREATE OR REPLACE FUNCTION lethe.key_bytes(setting text) RETURNS bytea
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN decode(replace(replace(rpad(setting, 88, '='), '-', '+'), '_', '/'), 'base64');
+
 -- Why a day (policy and date, as in a header) cannot be read: n no token, k no key, e expired; null: it can be.
 CREATE OR REPLACE FUNCTION lethe.closed(id text) RETURNS text
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
   day text := right(id, 6);
   ring text := current_setting('lethe.r_' || left(id, 2), true);
+  today date := (statement_timestamp() AT TIME ZONE 'UTC')::date;
   as_of text;
   first text;
   days text;
 BEGIN
   IF NOT lethe.is_date(day) THEN RETURN 'n'; END IF;
-  IF coalesce(ring, '') = '' THEN RETURN 'k'; END IF;
+  IF ring IS NULL OR ring COLLATE "C" !~ '^[0-9]{6},[0-9]{6},[0-9]{0,5},(?:[0-9]{6}(?:\+[0-9]{6})*)?$' THEN RETURN 'k'; END IF;
   as_of := split_part(ring, ',', 1);
   first := split_part(ring, ',', 2);
   days := split_part(ring, ',', 3);
   IF days <> '' THEN
-    as_of := greatest(as_of COLLATE "C", to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYMMDD'));
-    first := greatest(first COLLATE "C",
-      to_char(statement_timestamp() AT TIME ZONE 'UTC' - make_interval(days => days::integer), 'YYMMDD'));
+    as_of := greatest(as_of COLLATE "C", to_char(today, 'YYMMDD'));
+    first := greatest(first COLLATE "C", to_char(greatest(today - days::integer, '2000-01-01'), 'YYMMDD'));
   END IF;
   IF day < first COLLATE "C" OR strpos(split_part(ring, ',', 4), day) > 0 THEN RETURN 'e'; END IF;
   IF day > as_of COLLATE "C" THEN RETURN 'k'; END IF;
-  RETURN CASE WHEN coalesce(current_setting('lethe.k_' || id, true), '') = '' THEN 'k' END;
+  RETURN CASE WHEN lethe.is_key(current_setting('lethe.k_' || id, true)) THEN NULL ELSE 'k' END;
 END $$;
 
 -- Opens a text that matches the expression of a token's form from end to end. The first byte of the result says what
@@ -79,14 +90,14 @@ BEGIN
   IF why IS NOT NULL OR length NOT BETWEEN 38 AND 87419 THEN
     RETURN convert_to(CASE WHEN length BETWEEN 38 AND 87419 THEN why ELSE 'n' END, 'UTF8');
   END IF;
-  keys := decode(replace(replace(current_setting('lethe.k_' || id), '-', '+'), '_', '/') || '==', 'base64');
+  keys := lethe.key_bytes(current_setting('lethe.k_' || id));
   body := decode(replace(replace(split_part(token, '.', 3), '-', '+'), '_', '/') || repeat('=', -length & 3), 'base64');
   length := octet_length(body) - 28;
   IF octet_length(context) > 1024 THEN RETURN 't'; END IF;
   mac := {pgcrypto}.hmac(
     convert_to(left(token, 13), 'UTF8') || substring(int4send(octet_length(context)) FROM 3) || convert_to(context, 'UTF8')
       || substring(body FOR 12 + length),
-    substring(keys FROM 33), 'sha256');
+    substring(keys FROM 33 FOR 32), 'sha256');
   -- Counted, not compared: the time must not depend on where the tags differ.
   IF bit_count(lethe.xor(substring(body FROM 13 + length), substring(mac FOR 16))) <> 0 THEN RETURN 't'; END IF;
   IF length > 0 THEN
@@ -144,15 +155,59 @@ BEGIN
   RETURN CASE WHEN get_byte(opened, 0) = 118 THEN substring(opened FROM 2) END;
 END $$;
 
--- Reveals every token inside a text; what cannot be read becomes its marker, all else stays. A marker that is null makes
--- a text that is one token null, and is nothing inside a longer one.
-CREATE OR REPLACE FUNCTION lethe.reveal(
-  value text,
-  context text DEFAULT '',
-  expired text DEFAULT '[expired]',
-  no_key text DEFAULT '[no key]',
-  tampered text DEFAULT '[tampered]',
-  "binary" text DEFAULT '[binary]'
+-- Opens, the fast way, what is one token of ASCII text that can be read; null for everything else. Before the tag it
+-- checks only what keeps it from raising and what the tag does not say. Keys and body are decoded in one go.
+CREATE OR REPLACE FUNCTION lethe.open_text(token text, context text) RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  joint text := current_setting('lethe.k_' || split_part(token, '.', 2), true) || split_part(token, '.', 3);
+  length integer := octet_length(token) - 14;
+  raw bytea;
+  opened bytea;
+  shown text;
+BEGIN
+  IF octet_length(joint) = length + 88 AND length BETWEEN 38 AND 87419 AND joint COLLATE "C" !~ '[^A-Za-z0-9_-]' THEN
+    raw := convert_to(token, 'UTF8');
+    IF (token LIKE 'lt1.%' OR token LIKE 'lp1.%') AND octet_length(context) <= 1024 AND (CASE length & 3
+      WHEN 0 THEN true
+      WHEN 2 THEN get_byte(raw, length + 12) IN (65, 81, 103, 119)
+      WHEN 3 THEN get_byte(raw, length + 12) IN (65, 69, 73, 77, 81, 85, 89, 99, 103, 107, 111, 115, 119, 48, 52, 56)
+      ELSE false END)
+    THEN
+      opened := decode(replace(replace(joint, '-', '+'), '_', '/') || repeat('=', -length & 3), 'base64');
+      length := octet_length(opened) - 94;
+      IF statement_timestamp() >= to_timestamp(86400::float8 * (10958 + (get_byte(opened, 64) << 8) + get_byte(opened, 65)))
+      THEN RETURN NULL; END IF;
+      opened := lethe.xor(
+        substring(opened FROM 79),
+        CASE WHEN length > 32 THEN lethe.keystream(substring(opened FOR 32), substring(opened FROM 67 FOR 12), length)
+          ELSE substring({pgcrypto}.hmac(substring(opened FROM 67 FOR 12) || '\x00000000'::bytea, substring(opened FOR 32), 'sha256')
+            FOR length) END
+        || substring({pgcrypto}.hmac(
+          substring(raw FOR 13)
+            || CASE WHEN context = '' THEN '\x0000'::bytea ELSE substring(int4send(octet_length(context)) FROM 3) || convert_to(context, 'UTF8') END
+            || substring(opened FROM 67 FOR 12 + length),
+          substring(opened FROM 33 FOR 32), 'sha256') FOR 16));
+      -- Counted, not compared: the time must not depend on where the tags differ.
+      IF bit_count(substring(opened FROM length + 1)) = 0 THEN
+        opened := substring(opened FOR length);
+        IF token LIKE 'lp%' THEN
+          opened := rtrim(opened, '\x00'::bytea);
+          length := octet_length(opened) - 1;
+          IF length < 0 OR get_byte(opened, length) <> 128 THEN RETURN NULL; END IF;
+          opened := substring(opened FOR length);
+        END IF;
+        shown := encode(opened, 'escape');
+        IF octet_length(shown) = length THEN RETURN shown; END IF;
+      END IF;
+    END IF;
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- Reveals every token inside a text, whatever it is and became.
+CREATE OR REPLACE FUNCTION lethe.reveal_any(
+  value text, context text, expired text, no_key text, tampered text, "binary" text
 ) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
@@ -160,70 +215,13 @@ DECLARE
   what integer;
   shown text;
   result text := '';
-  id text;
-  day text;
-  ring text;
-  keys text;
-  body text;
-  length integer;
-  days text;
-  raw bytea;
-  bytes bytea;
   rest text;
   found text;
   at integer;
   -- So many characters at the start of the rest are shown already.
   covered integer := 0;
 BEGIN
-  IF value IS NULL OR context IS NULL OR strpos(value, '1.') = 0 THEN RETURN value; END IF;
-  -- The fast way, for one token of ASCII text that can be read: only what keeps it from raising, and what the tag does
-  -- not say, is checked before the tag. Whatever else it may be is found out below.
-  id := split_part(value, '.', 2);
-  keys := current_setting('lethe.k_' || id, true);
-  ring := current_setting('lethe.r_' || left(id, 2), true);
-  IF keys <> '' AND ring <> '' AND (value LIKE 'lt1.%' OR value LIKE 'lp1.%') AND octet_length(context) <= 1024 THEN
-    raw := convert_to(value, 'UTF8');
-    body := split_part(value, '.', 3);
-    length := octet_length(body);
-    day := right(id, 6);
-    days := split_part(ring, ',', 3);
-    -- Days from today to the token's day.
-    what := CASE WHEN days = '' THEN 0 ELSE ('20' || day)::date - (statement_timestamp() AT TIME ZONE 'UTC')::date END;
-    IF length + 14 = octet_length(raw) AND length BETWEEN 38 AND 87419
-      AND body COLLATE "C" !~ '[^A-Za-z0-9_-]'
-      AND (length & 3 = 0 OR get_byte(raw, length + 12) = ANY (CASE length & 3
-        WHEN 2 THEN '{65,81,103,119}'::integer[]
-        WHEN 3 THEN '{65,69,73,77,81,85,89,99,103,107,111,115,119,48,52,56}'::integer[] END))
-      AND day COLLATE "C" >= substr(ring, 8, 6)
-      AND strpos(split_part(ring, ',', 4), day) = 0
-      AND (CASE WHEN days = '' THEN day COLLATE "C" <= left(ring, 6)
-        ELSE what >= -days::integer AND (what <= 0 OR day COLLATE "C" <= left(ring, 6)) END)
-    THEN
-      bytes := decode(replace(replace(keys, '-', '+'), '_', '/') || '==', 'base64');
-      opened := decode(replace(replace(body, '-', '+'), '_', '/') || repeat('=', -length & 3), 'base64');
-      length := octet_length(opened) - 28;
-      opened := lethe.xor(
-        substring(opened FROM 13),
-        CASE WHEN length > 32 THEN lethe.keystream(substring(bytes FOR 32), substring(opened FOR 12), length)
-          ELSE substring({pgcrypto}.hmac(substring(opened FOR 12) || '\x00000000'::bytea, substring(bytes FOR 32), 'sha256') FOR length) END
-        || substring({pgcrypto}.hmac(
-          substring(raw FOR 13)
-            || CASE WHEN context = '' THEN '\x0000'::bytea ELSE substring(int4send(octet_length(context)) FROM 3) || convert_to(context, 'UTF8') END
-            || substring(opened FOR 12 + length),
-          substring(bytes FROM 33), 'sha256') FOR 16));
-      -- Counted, not compared: the time must not depend on where the tags differ.
-      IF bit_count(substring(opened FROM length + 1)) = 0 THEN
-        opened := substring(opened FOR length);
-        IF value LIKE 'lp%' THEN
-          opened := rtrim(opened, '\x00'::bytea);
-          length := octet_length(opened) - 1;
-          IF length >= 0 AND get_byte(opened, length) = 128 THEN opened := substring(opened FOR length); END IF;
-        END IF;
-        shown := encode(opened, 'escape');
-        IF octet_length(shown) = length THEN RETURN shown; END IF;
-      END IF;
-    END IF;
-  END IF;
+  IF value IS NULL OR context IS NULL THEN RETURN value; END IF;
   IF lethe.is_token(value) THEN
     opened := lethe.open_token(value, context);
     what := get_byte(opened, 0);
@@ -240,11 +238,16 @@ BEGIN
       covered := at - 1;
     END IF;
     what := 110;
-    IF lethe.is_token(found) THEN
+    shown := lethe.open_text(found, context);
+    IF shown IS NOT NULL THEN
+      what := 118;
+    ELSIF lethe.is_token(found) THEN
       opened := lethe.open_token(found, context);
       what := get_byte(opened, 0);
     END IF;
-    IF what = 118 AND substr(found, 2, 1) IN ('t', 'p') THEN
+    IF shown IS NOT NULL THEN
+      NULL;
+    ELSIF what = 118 AND substr(found, 2, 1) IN ('t', 'p') THEN
       shown := convert_from(substring(opened FROM 2), 'UTF8');
     ELSE
       shown := CASE what WHEN 118 THEN "binary" WHEN 101 THEN expired WHEN 107 THEN no_key WHEN 116 THEN tampered END;
@@ -268,6 +271,21 @@ BEGIN
   END LOOP;
   RETURN result || substr(rest, covered + 1);
 END $$;
+
+-- Reveals every token inside a text; what cannot be read becomes its marker, all else stays. A marker that is null makes
+-- a text that is one token null, and is nothing inside a longer one. The planner puts this body in the place of its call.
+CREATE OR REPLACE FUNCTION lethe.reveal(
+  value text,
+  context text DEFAULT '',
+  expired text DEFAULT '[expired]',
+  no_key text DEFAULT '[no key]',
+  tampered text DEFAULT '[tampered]',
+  "binary" text DEFAULT '[binary]'
+) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN strpos(value, '1.') > 0
+  THEN coalesce(lethe.open_text(value, context), lethe.reveal_any(value, context, expired, no_key, tampered, "binary"))
+  ELSE value END;
 
 -- Seals bytes under a given salt, or under that of deterministic tokens where it is null.
 CREATE OR REPLACE FUNCTION lethe.seal_with_salt(
@@ -307,14 +325,14 @@ BEGIN
         HINT = 'Open the session with the keys of that policy and day: lethe retention exec.';
   END IF;
   header := convert_to('l' || kind || '1.' || id || '.', 'UTF8');
-  keys := decode(replace(replace(current_setting('lethe.k_' || id), '-', '+'), '_', '/') || '==', 'base64');
+  keys := lethe.key_bytes(current_setting('lethe.k_' || id));
   salt := coalesce(salt,
-    substring({pgcrypto}.hmac('det'::bytea || header || c || value, substring(keys FROM 33), 'sha256') FOR 12));
+    substring({pgcrypto}.hmac('det'::bytea || header || c || value, substring(keys FROM 33 FOR 32), 'sha256') FOR 12));
   body := salt;
   IF octet_length(value) > 0 THEN
     body := body || lethe.xor(value, lethe.keystream(substring(keys FOR 32), salt, octet_length(value)));
   END IF;
-  body := body || substring({pgcrypto}.hmac(header || c || body, substring(keys FROM 33), 'sha256') FOR 16);
+  body := body || substring({pgcrypto}.hmac(header || c || body, substring(keys FROM 33 FOR 32), 'sha256') FOR 16);
   RETURN convert_from(header, 'UTF8') || translate(encode(body, 'base64'), E'+/=\n', '-_') || '.';
 END $$;
 
@@ -369,6 +387,35 @@ RETURN CASE WHEN document #> path IS NULL THEN document
   WHEN cardinality(path) = 0 THEN lethe.seal_leaves(document, policy, context, day, pad)
   ELSE jsonb_set(document, path, lethe.seal_leaves(document #> path, policy, context, day, pad), false) END;
 
+-- The same, but strings that are tokens already, as far as this session can tell, stay.
+CREATE OR REPLACE FUNCTION lethe.seal_new_leaves(
+  leaves jsonb, policy text, context text, day date, pad integer
+) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+  CASE jsonb_typeof(leaves)
+    WHEN 'object' THEN
+      RETURN coalesce((SELECT jsonb_object_agg(key, lethe.seal_new_leaves(value, policy, context, day, pad))
+        FROM jsonb_each(leaves)), leaves);
+    WHEN 'array' THEN
+      RETURN coalesce((SELECT jsonb_agg(lethe.seal_new_leaves(value, policy, context, day, pad) ORDER BY ordinality)
+        FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves);
+    WHEN 'string' THEN
+      IF lethe.outcome(leaves #>> '{}', context) IN ('value', 'expired', 'noKey')
+        OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value' THEN RETURN leaves; END IF;
+    ELSE
+  END CASE;
+  RETURN lethe.seal_leaves(leaves, policy, context, day, pad);
+END $$;
+
+CREATE OR REPLACE FUNCTION lethe.seal_new_json(
+  document jsonb, path text[], policy text, context text, day date, pad integer
+) RETURNS jsonb
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN CASE WHEN document #> path IS NULL THEN document
+  WHEN cardinality(path) = 0 THEN lethe.seal_new_leaves(document, policy, context, day, pad)
+  ELSE jsonb_set(document, path, lethe.seal_new_leaves(document #> path, policy, context, day, pad), false) END;
+
 -- Whether a text is a JSON number that a jsonb can hold, or true, false, null, {} or [].
 CREATE OR REPLACE FUNCTION lethe.is_json_leaf(value text) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -388,6 +435,7 @@ CREATE OR REPLACE FUNCTION lethe.reveal_json(
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
   value text;
+  shown text;
   opened bytea;
 BEGIN
   CASE jsonb_typeof(document)
@@ -400,6 +448,8 @@ BEGIN
     WHEN 'string' THEN
       value := document #>> '{}';
       IF strpos(value, '1.') = 0 THEN RETURN document; END IF;
+      shown := lethe.open_text(value, context);
+      IF shown IS NOT NULL THEN RETURN to_jsonb(shown); END IF;
       IF lethe.is_token(value) AND lethe.outcome(value, context) = 'tampered' THEN
         opened := lethe.open_token(value, context || '#json');
         IF get_byte(opened, 0) = 118 AND substr(value, 2, 1) IN ('t', 'p') THEN
@@ -412,4 +462,49 @@ BEGIN
     ELSE
       RETURN document;
   END CASE;
+END $$;
+
+-- The tokens that an equal text has on each day that can be read, for `column = ANY (…)` and an index on the column; of
+-- policies whose tokens are deterministic only. Null without a ring of the policy.
+CREATE OR REPLACE FUNCTION lethe.search_tokens(
+  policy text, context text, value text, pad integer DEFAULT 0
+) RETURNS text[]
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  ring text := current_setting('lethe.r_' || policy, true);
+  tokens text[] := '{}';
+  first date;
+  last date;
+  day date;
+BEGIN
+  IF ring IS NULL OR ring COLLATE "C" !~ '^[0-9]{6},[0-9]{6},' OR policy COLLATE "C" !~ '^[a-z0-9]{2}$'
+    OR NOT lethe.is_date(left(ring, 6)) OR NOT lethe.is_date(substr(ring, 8, 6)) THEN RETURN NULL; END IF;
+  first := ('20' || substr(ring, 8, 6))::date;
+  last := ('20' || left(ring, 6))::date;
+  IF split_part(ring, ',', 3) <> '' THEN last := greatest(last, lethe.today()); END IF;
+  FOR day IN SELECT first + n FROM generate_series(0, least(last - first, 36525)) AS n LOOP
+    IF lethe.closed(policy || to_char(day, 'YYMMDD')) IS NULL THEN
+      tokens := tokens || lethe.seal_deterministic(value, policy, context, day, pad);
+    END IF;
+  END LOOP;
+  RETURN tokens;
+END $$;
+
+-- Every token inside a text becomes the marker, for those who may not read; null: a text that is one token becomes null.
+CREATE OR REPLACE FUNCTION lethe.mask(value text, marker text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN marker IS NULL AND lethe.is_token(value) THEN NULL WHEN strpos(value, '1.') = 0 THEN value
+  ELSE regexp_replace(value COLLATE "C", '(?:l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.[A-Za-z0-9_-]{38,}\.)+',
+    replace(coalesce(marker, ''), '\', '\\'), 'g') END;
+
+-- The same for the strings of a document that are values.
+CREATE OR REPLACE FUNCTION lethe.mask_json(document jsonb, marker text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+  RETURN CASE jsonb_typeof(document)
+    WHEN 'object' THEN coalesce((SELECT jsonb_object_agg(m.key, lethe.mask_json(m.value, marker)) FROM jsonb_each(document) AS m), document)
+    WHEN 'array' THEN coalesce((SELECT jsonb_agg(lethe.mask_json(m.value, marker) ORDER BY m.ordinality)
+      FROM jsonb_array_elements(document) WITH ORDINALITY AS m), document)
+    WHEN 'string' THEN coalesce(to_jsonb(lethe.mask(document #>> '{}', marker)), 'null'::jsonb)
+    ELSE document END;
 END $$;

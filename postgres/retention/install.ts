@@ -4,7 +4,7 @@ import { quoteIdent } from '../identifiers.js';
 import { query, type Session, withTransaction } from '../session.js';
 
 /** What `lethe.retention_version()` gives of these functions. */
-export const RETENTION_VERSION = 1;
+export const RETENTION_VERSION = 2;
 
 /**
  * Creates or renews `lethe.seal`, `lethe.reveal`, `lethe.reveal_bytes`, `lethe.seal_json`, `lethe.reveal_json` and what
@@ -34,7 +34,6 @@ export async function installRetention(session: Session): Promise<void> {
     await query(session, 'CREATE SCHEMA IF NOT EXISTS lethe');
     await query(session, sql.replaceAll('{pgcrypto}', quoteIdent(await pgcryptoSchema(session))));
     await query(session, 'GRANT USAGE ON SCHEMA lethe TO PUBLIC');
-    await query(session, 'REVOKE ALL ON FUNCTION lethe.seal_with_salt FROM PUBLIC');
   });
 }
 

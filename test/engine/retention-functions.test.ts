@@ -283,15 +283,76 @@ onVersions('sealing and revealing in the database', (version) => {
     );
   });
 
+  it('takes settings that are broken for missing ones, and never raises', async () => {
+    const token = sealer.seal('x', DAY);
+    const good = ringSettings([ring]);
+    const key = `lethe.k_ip260310`;
+    const broken: Record<string, string>[] = [
+      { [key]: '' },
+      { [key]: 'x' },
+      { [key]: `${good[key]!.slice(0, 87)}!` },
+      { [key]: 'é'.repeat(44) },
+      { [key]: '='.repeat(88) },
+      { [key]: 'A'.repeat(87) },
+      ...[
+        '',
+        'x',
+        ',,,',
+        '260310,260301,ten,',
+        '260310,260301,,2603',
+        '260310,260301,999999999999,',
+        '1,2,3,4',
+      ].map((text) => ({ 'lethe.r_ip': text, [key]: good[key]!.slice(0, 86) })),
+    ];
+    for (const settings of broken) {
+      const other = await open([]);
+      try {
+        await query(other, 'SELECT set_config(n, v, false) FROM unnest($1::text[], $2::text[]) AS s (n, v)', [
+          Object.keys({ ...good, ...settings }),
+          Object.values({ ...good, ...settings }),
+        ]);
+        const [row] = await query(
+          other,
+          `SELECT lethe.reveal($1) AS shown, lethe.outcome($1) AS outcome, lethe.reveal_bytes($1) AS bytes,
+             lethe.search_tokens('ip', '', 'x') IS NULL AS searched`,
+          [token],
+        );
+        expect([settings, row!.shown, row!.outcome, row!.bytes]).toEqual([
+          settings,
+          '[no key]',
+          'noKey',
+          null,
+        ]);
+        await expect(query(other, `SELECT lethe.seal('x'::text, 'ip', day => $1)`, [DAY])).rejects.toThrow();
+      } finally {
+        await other.close();
+      }
+    }
+  });
+
+  it('takes keys of 64 bytes alone as well, and asks the ring then', async () => {
+    const settings = ringSettings([ring]);
+    const short = Object.fromEntries(
+      Object.entries(settings).map(([name, value]) => [
+        name,
+        name.startsWith('lethe.k_') ? value.slice(0, 86) : value,
+      ]),
+    );
+    const options = { url: database.url, role: 'destination', applicationName: 'lethe:retention' } as const;
+    await withSession({ ...options, startup: short }, async (other) => {
+      const [row] = await query(other, 'SELECT lethe.reveal($1) AS shown', [sealer.seal('x', DAY)]);
+      expect(row!.shown).toBe('x');
+    });
+  });
+
   it('works for a role that owns nothing', async () => {
     const role = `retention_reader_${process.pid}`;
     await query(session, `CREATE ROLE ${role}`);
     try {
       await query(session, `SET ROLE ${role}`);
       expect(await one('SELECT lethe.reveal($1)', [sealer.seal('x', DAY)])).toBe('x');
-      await expect(
-        query(session, `SELECT lethe.seal_with_salt('', 't', 'ip', '', '2026-03-10', 0, '')`),
-      ).rejects.toThrow();
+      const sealed = await one(`SELECT lethe.seal('y'::text, 'ip', day => $1)`, [DAY]);
+      expect(new Revealer(keyring).open(sealed!).text).toBe('y');
     } finally {
       await query(session, 'RESET ROLE');
       await query(session, `DROP ROLE ${role}`);
