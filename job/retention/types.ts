@@ -35,6 +35,10 @@ export interface SealedTable {
   readonly others: 'marker' | 'null';
   /** Name of the masked view, as `schema.name`. */
   readonly view: string;
+  /** A trigger seals what is inserted or updated in plain. Default false. */
+  readonly trigger?: boolean;
+  /** A CHECK refuses plain values in columns that are sealed whole. Default false. */
+  readonly check?: boolean;
   readonly columns: Readonly<Record<string, SealedColumn>>;
 }
 

@@ -1,0 +1,90 @@
+import type { RetentionFile, SealedColumn, SealedTable } from '../../job/retention/types.js';
+import { type CatalogColumn, type CatalogTable, tableText } from '../../plan/catalog.js';
+import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
+import { byPolicy, type ChosenPolicy } from './choices.js';
+import { plainPath } from './refusals.js';
+
+const TRIGGER = 'lethe_seal';
+
+/**
+ * The trigger that seals what is inserted, or updated, in plain. It fires whatever `session_replication_role` says, and
+ * raises where the session has no key: a value that cannot be sealed is not stored.
+ */
+export function sealTrigger(
+  table: CatalogTable,
+  sealed: SealedTable,
+  policies: RetentionFile['policies'],
+): string[] {
+  const name = quoteTable(table);
+  const drop = `DROP TRIGGER IF EXISTS ${TRIGGER} ON ${name}`;
+  const routine = `lethe.${quoteIdent(`seal ${tableText(table)}`.slice(0, 63))}`;
+  if (!sealed.trigger) return [drop];
+  const columns = table.columns.filter((column) => sealed.columns[column.name]);
+  const day = dayOfRow(table, sealed);
+  const steps = columns.map((column) => sealStep(column, sealed.columns[column.name]!, policies));
+  return [
+    `CREATE OR REPLACE FUNCTION ${routine}() RETURNS trigger LANGUAGE plpgsql AS ${quoteLiteral(
+      `DECLARE
+  day date := ${day};
+BEGIN
+${steps.join('\n')}
+  RETURN NEW;
+END`,
+    )}`,
+    drop,
+    `CREATE TRIGGER ${TRIGGER} BEFORE INSERT OR UPDATE OF ${quoteColumns(columns.map((column) => column.name))} ON ${name} FOR EACH ROW EXECUTE FUNCTION ${routine}()`,
+    `ALTER TABLE ${name} ENABLE ALWAYS TRIGGER ${TRIGGER}`,
+  ];
+}
+
+/** CHECKs that admit tokens only. Not valid for rows that are there: `lethe retention seal` leaves none of those. */
+export function sealChecks(table: CatalogTable, sealed: SealedTable): string[] {
+  const name = quoteTable(table);
+  return Object.entries(sealed.columns).flatMap(([column, how]) => {
+    const check = quoteIdent(`lethe_sealed_${column}`.slice(0, 63));
+    const drop = `ALTER TABLE ${name} DROP CONSTRAINT IF EXISTS ${check}`;
+    if (!sealed.check || how.pattern !== undefined || how.paths !== undefined) return [drop];
+    return [
+      drop,
+      `ALTER TABLE ${name} ADD CONSTRAINT ${check} CHECK (lethe.is_token(${quoteIdent(column)}::text)) NOT VALID`,
+    ];
+  });
+}
+
+function dayOfRow(table: CatalogTable, { date }: SealedTable): string {
+  if (date === undefined) return 'lethe.today()';
+  const type = table.columns.find(({ name }) => name === date)?.type.kind;
+  const value = `NEW.${quoteIdent(date)}`;
+  return type === 'timestamptz' ? `(${value} AT TIME ZONE 'UTC')::date` : `${value}::date`;
+}
+
+function sealStep(column: CatalogColumn, how: SealedColumn, policies: RetentionFile['policies']): string {
+  const value = `NEW.${quoteIdent(column.name)}`;
+  const changed = `${value} IS NOT NULL AND (TG_OP = 'INSERT' OR ${value}::text IS DISTINCT FROM OLD.${quoteIdent(column.name)}::text)`;
+  const sealed = byPolicy(how, policies, (chosen) => seal(value, column, how, chosen), 'NULL', 'NEW.');
+  return `  IF ${changed} THEN
+    ${value} := ${sealed};
+    IF ${value} IS NULL THEN
+      RAISE EXCEPTION ${quoteLiteral(`No policy is said for this row of column ${column.name}`)} USING ERRCODE = 'check_violation';
+    END IF;
+  END IF;`;
+}
+
+/** What is a token already, as far as this session can tell, stays. */
+function seal(
+  value: string,
+  { type }: CatalogColumn,
+  { paths }: SealedColumn,
+  { policy, context }: ChosenPolicy,
+): string {
+  const given = `${quoteLiteral(policy.id)}, ${quoteLiteral(context)}, day, ${policy.pad ?? 0}`;
+  if (paths === undefined) {
+    const routine = policy.deterministic ? 'lethe.seal_deterministic' : 'lethe.seal';
+    return `CASE WHEN lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE ${routine}(${value}::text, ${given}) END`;
+  }
+  const whole = paths.reduce((document, path) => {
+    const steps = `ARRAY[${plainPath(path)!.map(quoteLiteral).join(', ')}]::text[]`;
+    return `lethe.seal_new_json(${document}, ${steps}, ${given})`;
+  }, `${value}::jsonb`);
+  return type.name === 'json' ? `(${whole})::json` : whole;
+}

@@ -1,0 +1,289 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { SealedTable } from '../../job/retention/types.js';
+import { ringSettings } from '../../postgres/retention/settings.js';
+import { installTables, planTables, type TablesOf } from '../../postgres/retention/tables.js';
+import { openSession, query, type Session } from '../../postgres/session.js';
+import type { Policy } from '../../retention/keys/policy.js';
+import { sealMatches } from '../../retention/token/matches.js';
+import { dayKeys, Keyring, type Ring } from '../../retention/token/ring.js';
+import { Sealer } from '../../retention/token/sealer.js';
+import { createDatabase, onVersions, type TestDatabase } from '../harness/servers.js';
+
+const DAY = '2026-03-10';
+const GONE = '2026-03-01';
+
+function policy(id: string, more: Partial<Policy> = {}): Policy {
+  return {
+    id,
+    name: id,
+    window: 30,
+    store: 'main',
+    context: '',
+    expired: '[expired]',
+    deterministic: false,
+    requireGrade: 'bestEffort',
+    ...more,
+  };
+}
+
+const POLICIES = {
+  ip: policy('ip', { context: 'log' }),
+  de: policy('de', { deterministic: true, expired: null }),
+};
+
+function ring(id: string, gone: string[]): Ring {
+  const keys = new Map(
+    [DAY, GONE].map((day) => [day, dayKeys(Buffer.alloc(32, day === DAY ? 1 : 2), id, day)]),
+  );
+  return { policy: id, asOf: DAY, first: GONE, gone, keys, simulated: true };
+}
+
+const OPEN = ['ip', 'de'].map((id) => ring(id, []));
+const RINGS = ['ip', 'de'].map((id) => ring(id, [GONE]));
+const keyring = new Keyring(OPEN);
+const ip = new Sealer({ keyring, policy: 'ip', context: 'log' });
+const device = new Sealer({ keyring, policy: 'de', deterministic: true });
+
+const EVENTS: SealedTable = {
+  readers: [],
+  others: 'marker',
+  view: 'public.events_readable',
+  columns: {
+    ip: { policy: 'ip' },
+    line: { policy: 'ip', pattern: 'ipv4' },
+    doc: { policy: 'ip', paths: ['$.client.ip'] },
+    device: { policy: { by: 'tenant', map: { acme: 'de' }, default: 'ip' } },
+  },
+};
+
+const TABLE = `CREATE TABLE public.events (
+  id bigint NOT NULL, at timestamptz NOT NULL, tenant text, ip varchar(200), line text, doc jsonb, device text
+) PARTITION BY RANGE (at);
+CREATE TABLE public.events_03 PARTITION OF public.events FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
+CREATE TABLE public.events_04 PARTITION OF public.events FOR VALUES FROM ('2026-04-01') TO ('2026-05-01');
+CREATE INDEX ON public.events (device)`;
+
+onVersions('masked views of sealed tables', (version) => {
+  let database: TestDatabase;
+  let session: Session;
+  const reader = `view_reader_${process.pid}_${version}`;
+  const other = `view_other_${process.pid}_${version}`;
+  const file = (more: Partial<SealedTable> = {}): TablesOf => ({
+    policies: POLICIES,
+    tables: { 'public.events': { ...EVENTS, readers: [reader], ...more } },
+  });
+  const as = async (role: string, sql: string) => {
+    await query(session, `SET ROLE ${role}`);
+    try {
+      return await query(session, sql);
+    } finally {
+      await query(session, 'RESET ROLE');
+    }
+  };
+
+  beforeAll(async () => {
+    database = await createDatabase(version);
+    session = await openSession({
+      url: database.url,
+      role: 'destination',
+      applicationName: 'lethe:retention',
+      startup: ringSettings(RINGS),
+    });
+    await query(session, TABLE);
+    for (const role of [reader, other]) await query(session, `CREATE ROLE ${role}`);
+    const rows: [number, string, string][] = [
+      [1, DAY, 'acme'],
+      [2, GONE, 'acme'],
+      [3, DAY, 'other'],
+    ];
+    for (const [id, day, tenant] of rows) {
+      await query(session, 'INSERT INTO public.events VALUES ($1, $2, $3, $4, $5, $6, $7)', [
+        id,
+        `${day} 12:00Z`,
+        tenant,
+        ip.seal('192.0.2.1', day),
+        sealMatches(ip, 'GET / from 192.0.2.1 ok', 'ipv4', day),
+        JSON.stringify({ client: { ip: ip.seal('192.0.2.1', day), port: 80 } }),
+        (tenant === 'acme' ? device : ip).seal('d-1', day),
+      ]);
+    }
+    await query(session, 'ANALYZE public.events');
+  });
+  afterAll(async () => {
+    await session.close();
+    await database.drop();
+  });
+
+  it('shows each role value, marker or NULL, in columns of the same types, through unchanged queries', async () => {
+    const [installed] = await installTables(session, file());
+    expect(installed?.view).toBe('public.events_readable');
+    await installTables(session, file());
+    await query(session, `GRANT SELECT ON public.events_readable TO ${other}`);
+    const sql = `SELECT id, ip, line, doc::text AS doc, device FROM public.events_readable WHERE at >= '2026-03-01' ORDER BY id`;
+    const readable = [
+      {
+        id: '1',
+        ip: '192.0.2.1',
+        line: 'GET / from 192.0.2.1 ok',
+        doc: '{"client": {"ip": "192.0.2.1", "port": 80}}',
+        device: 'd-1',
+      },
+      {
+        id: '2',
+        ip: '[expired]',
+        line: 'GET / from [expired] ok',
+        doc: '{"client": {"ip": "[expired]", "port": 80}}',
+        device: null,
+      },
+      {
+        id: '3',
+        ip: '192.0.2.1',
+        line: 'GET / from 192.0.2.1 ok',
+        doc: '{"client": {"ip": "192.0.2.1", "port": 80}}',
+        device: 'd-1',
+      },
+    ];
+    expect(await query(session, sql)).toEqual(readable);
+    expect(await as(reader, sql)).toEqual(readable);
+    const hidden = await as(other, sql);
+    expect(hidden).toEqual(
+      [1, 2, 3].map((id) => ({
+        id: String(id),
+        ip: '[hidden]',
+        line: 'GET / from [hidden] ok',
+        doc: '{"client": {"ip": "[hidden]", "port": 80}}',
+        device: '[hidden]',
+      })),
+    );
+    const types = (relation: string) =>
+      query(
+        session,
+        `SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+         WHERE attrelid = '${relation}'::regclass AND attnum > 0 ORDER BY attnum`,
+      );
+    expect(await types('public.events_readable')).toEqual(await types('public.events'));
+    await query(session, 'DROP VIEW public.events_readable');
+    await installTables(session, file({ others: 'null' }));
+    await query(session, `GRANT SELECT ON public.events_readable TO ${other}`);
+    expect((await as(other, sql)).map((row) => [row.ip, row.line, row.doc, row.device])).toEqual(
+      [1, 2, 3].map(() => [null, null, '{"client": {"ip": null, "port": 80}}', null]),
+    );
+    await expect(as(other, 'SELECT * FROM public.events')).rejects.toThrow(/lacks a right/);
+  });
+
+  it('keeps partition pruning, and searches deterministic tokens by an index', async () => {
+    await installTables(session, file({ others: 'null' }));
+    const plan = async (sql: string) =>
+      (await query(session, `EXPLAIN (COSTS off) ${sql}`)).map((row) => row['QUERY PLAN']).join('\n');
+    const pruned = await plan(`SELECT * FROM public.events_readable WHERE at >= '2026-04-02'`);
+    expect(pruned).toContain('events_04');
+    expect(pruned).not.toContain('events_03');
+    await query(session, 'SET enable_seqscan = off');
+    const search = `SELECT id FROM public.events WHERE device = ANY (lethe.search_tokens('de', '', 'd-1'))`;
+    expect(await plan(search)).toMatch(/Index Cond: \(device = ANY|Index Cond: \(\(device\)/);
+    expect(await query(session, search)).toEqual([{ id: '1' }]);
+    await query(session, 'RESET enable_seqscan');
+    const [none] = await query(session, `SELECT lethe.search_tokens('zz', '', 'd-1') AS tokens`);
+    expect(none!.tokens).toBeNull();
+  });
+
+  it('seals what is inserted or updated in plain, and refuses what it has no key for', async () => {
+    await query(session, `CREATE TABLE public.visit (id int, day date, ip text, doc json, note text)`);
+    const tables = {
+      'public.visit': {
+        date: 'day',
+        readers: [],
+        others: 'marker',
+        view: 'public.visit_readable',
+        trigger: true,
+        check: true,
+        columns: { ip: { policy: 'ip' }, doc: { policy: 'ip', paths: ['$.a.b'] } },
+      },
+    } as const;
+    await installTables(session, { policies: POLICIES, tables });
+    const put = (sql: string) => query(session, sql);
+    await put(`SET session_replication_role = replica`);
+    await put(
+      `INSERT INTO public.visit VALUES (1, '${DAY}', '192.0.2.9', '{"a": {"b": [1, "x"]}, "c": 2}', 'n')`,
+    );
+    await put(`SET session_replication_role = origin`);
+    const [row] = await put('SELECT ip, doc::text AS doc FROM public.visit');
+    expect(row!.ip).toMatch(/^lt1\.ip260310\./);
+    expect(row!.doc!.match(/lt1\.ip260310\./g)).toHaveLength(2);
+    const shown = 'SELECT ip, doc::text AS doc, note FROM public.visit_readable';
+    const plain = { ip: '192.0.2.9', doc: '{"a": {"b": [1, "x"]}, "c": 2}', note: 'n' };
+    expect(await put(shown)).toEqual([plain]);
+    await put(`UPDATE public.visit SET note = 'm', ip = ip, doc = (jsonb_set(doc::jsonb, '{c}', '3'))::json`);
+    expect((await put('SELECT ip FROM public.visit'))[0]!.ip).toBe(row!.ip);
+    expect(await put(shown)).toEqual([{ ...plain, note: 'm', doc: '{"a": {"b": [1, "x"]}, "c": 3}' }]);
+    await put(`UPDATE public.visit SET ip = '192.0.2.8'`);
+    expect((await put(shown))[0]!.ip).toBe('192.0.2.8');
+    await put(`UPDATE public.visit SET ip = NULL`);
+    expect((await put(shown))[0]!.ip).toBeNull();
+    for (const day of [`'2026-03-11'`, `'${GONE}'`, 'NULL'])
+      await expect(put(`INSERT INTO public.visit VALUES (2, ${day}, '192.0.2.9')`)).rejects.toThrow();
+    await put('DROP TRIGGER lethe_seal ON public.visit');
+    await expect(put(`INSERT INTO public.visit VALUES (2, '${DAY}', '192.0.2.9')`)).rejects.toThrow(
+      /lethe_sealed_ip/,
+    );
+  });
+
+  it('refuses what cannot be sealed, all of it at once, and says the way out', async () => {
+    await query(
+      session,
+      `CREATE TABLE public.narrow (id int PRIMARY KEY, short varchar(45), long varchar(90), unique_one text UNIQUE,
+         source text, made text GENERATED ALWAYS AS (upper(source)) STORED, number inet, at text, line varchar(500))`,
+    );
+    await query(session, `INSERT INTO public.narrow (id, short, long) VALUES (1, 'x', repeat('y', 60))`);
+    await query(session, 'CREATE MATERIALIZED VIEW public.kept AS SELECT ip FROM public.events_readable');
+    await query(
+      session,
+      `CREATE STATISTICS public.seen ON (lethe.reveal(ip, 'log')), tenant FROM public.events`,
+    );
+    await query(session, 'CREATE VIEW public.taken AS SELECT 1 AS one');
+    const columns = Object.fromEntries(
+      ['short', 'long', 'unique_one', 'source', 'made', 'number', 'missing'].map((name) => [
+        name,
+        { policy: 'ip' },
+      ]),
+    );
+    const error = await planTables(session, {
+      policies: POLICIES,
+      tables: {
+        'public.events': { ...EVENTS, readers: ['nobody_here'] },
+        'public.gone': EVENTS,
+        'public.narrow': {
+          date: 'at',
+          readers: [],
+          others: 'marker',
+          view: 'public.taken',
+          trigger: true,
+          columns: { ...columns, line: { policy: 'ip', pattern: 'ipv4' } },
+        },
+      },
+    }).then(
+      () => undefined,
+      (thrown: Error) => thrown.message,
+    );
+    for (const part of [
+      /no table public\.gone/,
+      /narrow\.short: .*needs 73 characters/,
+      /narrow\.long: .*needs 132 characters/,
+      /narrow\.unique_one: index .* keeps it unique/,
+      /narrow\.source: column made is generated from it/,
+      /narrow\.made: it is generated/,
+      /narrow\.number: tokens are text/,
+      /narrow has no column missing/,
+      /no column at of type date/,
+      /narrow\.line: .*too short/,
+      /narrow\.line: the trigger cannot seal parts/,
+      /taken is there and is not the masked view/,
+      /no role nobody_here/,
+      /Materialized view kept|Materialized view public\.kept/,
+      /Statistics object public\.seen/,
+    ])
+      expect(error).toMatch(part);
+    await query(session, 'DROP MATERIALIZED VIEW public.kept');
+    await query(session, 'DROP STATISTICS public.seen');
+  });
+});
