@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { benchEngine } from './engine.js';
 import { benchRetention } from './retention.js';
+import { benchRetentionPostgres } from './retentionPostgres.js';
 import { runRounds, type Subject } from './rounds.js';
 import { openScene, type Scene } from './scene.js';
 import { benchSync } from './sync.js';
@@ -12,7 +13,7 @@ const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention [--
   workers    the same with one worker process, then with two
   engine     the loading of rows alone, into a table with its indexes in place
   validate   the checks at the end of whole runs, beside the copy
-  retention  sealing and revealing of values on one core, and its memory; no server
+  retention  sealing and revealing of values on one core, and its memory; then sealed columns on PostgreSQL
 
 The first three beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
 server that is made for it. Prints the median of the rounds: seconds, rows/s, ratio, peak resident memory.
@@ -40,6 +41,7 @@ async function main(): Promise<number> {
   const name = positionals[0] ?? '';
   if (name === 'retention' && !values.help) {
     benchRetention(Number(values.rows), Number(values.rounds));
+    await benchRetentionPostgres(Number(values.rows), Number(values.rounds));
     return 0;
   }
   if (values.help || (name !== 'validate' && !Object.hasOwn(SUBJECTS, name))) {
