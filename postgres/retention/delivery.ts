@@ -80,7 +80,7 @@ function refused(): LetheError {
   return new LetheError(
     'PermissionDenied',
     'Keys are not handed to this session: the server would write them into its log as bound values, and the role may not ' +
-      'tell it otherwise. A superuser does: GRANT SET ON PARAMETER log_parameter_max_length TO the role (lethe retention ' +
-      'install does it for readers); or ask for fewer days, which then fit into the start of the session.',
+      'tell it otherwise. A superuser allows it: GRANT SET ON PARAMETER log_parameter_max_length TO the role; or ask for ' +
+      'fewer days, which then fit into the start of the session.',
   );
 }

@@ -37,7 +37,7 @@ END`,
   ];
 }
 
-/** CHECKs that admit tokens only. Not valid for rows that are there: `lethe retention seal` leaves none of those. */
+/** CHECKs that admit tokens only. Not validated: rows that are there may hold plain values. */
 export function sealChecks(table: CatalogTable, sealed: SealedTable): string[] {
   const name = quoteTable(table);
   return Object.entries(sealed.columns).flatMap(([column, how]) => {

@@ -37,7 +37,7 @@ export function maskedView(
 
 /** How a view is known to be Lethe's. */
 export function viewComment(table: TableName): string {
-  return `Masked view of ${tableText(table)}, made by lethe retention install.`;
+  return `Masked view of ${tableText(table)}, made by Lethe.`;
 }
 
 function shown(
