@@ -1,6 +1,7 @@
 import type { JobKeys } from '../../anonymize/keys.js';
 import { Cmac, packText } from '../../crypto/cmac.js';
 import type { Plan } from '../../plan/plan.js';
+import { bitsOf, type Draws, Shapes } from './chance.js';
 import { HashSet } from './filter.js';
 import { type Form, Identifying, MOST_WORDS, type RowValues } from './identifying.js';
 import { chain, DIGIT, seedsOf, Words } from './words.js';
@@ -26,6 +27,8 @@ export interface LeakScanOptions {
 
 /** A value of the source that was seen in the destination. The value itself is not kept: its tag is the key to it. */
 interface Suspect {
+  /** Of how many such values it is one: see `bitsOf`. */
+  readonly bits: number;
   /** By place in the destination. */
   readonly hits: Map<string, number>;
   /** Rows of the source that had it and lost it, by column. */
@@ -44,7 +47,7 @@ export interface Leak {
 
 export interface LeakScanResult {
   readonly leaks: readonly Leak[];
-  /** Hits of values that are made of words of the job's lists, and how many chance alone would give. */
+  /** Hits of values that transformers may make by chance, and how many chance alone would give. */
   readonly chance: { readonly observed: number; readonly expected: number };
   /** Rows and values that were looked for and at. */
   readonly searched: { readonly values: number; readonly texts: number };
@@ -74,6 +77,7 @@ export class LeakScan {
   /** Hashes of suspects, for the third pass. */
   private readonly suspected: HashSet;
   private readonly expected = { rate: 0, texts: 0 };
+  private readonly shapes = new Shapes();
   private lengths = 0;
   private grouped = false;
   private observed = 0;
@@ -102,25 +106,28 @@ export class LeakScan {
       this.heads.add(this.words.low[0]!, this.words.high[0]!);
       this.lengths |= 1 << this.words.count;
       if (this.words.count === 1 && this.words.kind[0]! & DIGIT) this.grouped = true;
-      if (!drawn || this.wanted.size === before) continue;
+      if (this.wanted.size === before) continue;
+      this.shapes.want(text);
+      if (!drawn) continue;
       this.drawn.add(low, high);
       this.expected.rate += 1 / space;
     }
   }
 
-  /** Second pass: a text of the destination. `place` is `schema.table.column`; `made`: from the words of lists. */
-  look(text: string, place: string, made: boolean): void {
+  /** Second pass: a text of the destination. `place` is `schema.table.column`. */
+  look(text: string, place: string, { words, shapes }: Draws): void {
     this.texts++;
-    if (made) this.expected.texts++;
+    if (words) this.expected.texts++;
     let end = 0;
     this.scan(text, (low, high, from, count, between) => {
       // A name inside of an address is no second leak.
       if (from + count <= end) return;
       end = from + count;
       // Where nothing is drawn from lists, nothing comes out by chance.
-      if (made && this.drawn.has(low, high)) this.observed++;
+      if (words && this.drawn.has(low, high)) this.observed++;
       else this.waiting.push({ text: this.words.join(from, count, between), place });
     });
+    if (shapes) this.shapes.look(place, this.words.count);
     if (this.waiting.length > 1000) this.settle();
   }
 
@@ -134,7 +141,7 @@ export class LeakScan {
           this.overflow = true;
           continue;
         }
-        suspect = { hits: new Map(), sources: new Map(), kept: false };
+        suspect = { bits: bitsOf(text), hits: new Map(), sources: new Map(), kept: false };
         this.suspects.set(tags[i]!, suspect);
         const { low, high } = this.hash(text);
         this.suspected.add(low, high);
@@ -171,21 +178,29 @@ export class LeakScan {
   }
 
   result(): LeakScanResult {
-    const leaks = new Map<string, { from: string; to: string; hits: number }>();
-    for (const { hits, sources, kept } of this.suspects.values()) {
-      const [rarest] = [...sources].sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1));
+    const leaks = new Map<string, Leak>();
+    const found: { suspect: Suspect; from: string }[] = [];
+    for (const suspect of this.suspects.values()) {
+      const [rarest] = [...suspect.sources].sort((a, b) => a[1] - b[1] || (a[0] < b[0] ? -1 : 1));
       // Without a source it was another value with the same hash.
-      if (kept || !rarest || rarest[1] > this.options.rare) continue;
-      for (const [to, count] of hits) {
-        const id = `${rarest[0]}\t${to}`;
-        const leak = leaks.get(id) ?? { from: rarest[0], to, hits: 0 };
-        leak.hits += count;
-        leaks.set(id, leak);
+      if (suspect.kept || !rarest || rarest[1] > this.options.rare) continue;
+      found.push({ suspect, from: rarest[0] });
+      for (const [to, count] of suspect.hits) this.shapes.hit(to, suspect.bits, count);
+    }
+    for (const { suspect, from } of found) {
+      for (const [to, count] of suspect.hits) {
+        if (this.shapes.mayBeChance(to, suspect.bits)) continue;
+        const id = `${from}\t${to}`;
+        leaks.set(id, { from, to, hits: (leaks.get(id)?.hits ?? 0) + count });
       }
     }
+    const byShape = this.shapes.chance();
     return {
       leaks: [...leaks.values()].sort((a, b) => b.hits - a.hits || (a.to < b.to ? -1 : 1)),
-      chance: { observed: this.observed, expected: this.expected.texts * this.expected.rate },
+      chance: {
+        observed: this.observed + byShape.observed,
+        expected: this.expected.texts * this.expected.rate + byShape.expected,
+      },
       searched: { values: this.wanted.size, texts: this.texts },
       overflow: this.overflow,
     };

@@ -8,6 +8,7 @@ import { readTexts } from '../../postgres/inspect/texts.js';
 import type { Session } from '../../postgres/session.js';
 import type { Residual } from '../inspection.js';
 import { type PersonalKind, personalKinds } from '../residual.js';
+import { type Draws, drawsOf } from './chance.js';
 import { documentText, holdsText, roleOf, specsOf } from './identifying.js';
 import type { LeakScan } from './leakScan.js';
 import { MOST_CHARACTERS } from './words.js';
@@ -19,18 +20,8 @@ interface SearchedColumn {
   readonly json: boolean;
   /** Nothing of it was changed: what looks personal in it is. */
   readonly kept: boolean;
-  /** Its values are made from the words of lists. */
-  readonly made: boolean;
+  readonly draws: Draws;
   readonly role: 'first' | 'last' | undefined;
-}
-
-const MADE_OF_WORDS = new Set('company email firstName fullName js lastName street username'.split(' '));
-
-/** It, or a transformer inside its options, makes values of the words of lists. */
-function drawsWords(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name } = value as { name?: unknown };
-  return (typeof name === 'string' && MADE_OF_WORDS.has(name)) || Object.values(value).some(drawsWords);
 }
 
 /** Second pass: searches the texts of a table of the destination, and looks for what is personal in its kept columns. */
@@ -59,7 +50,7 @@ export async function lookAtTable(
       for (const value of fields[at]!) {
         if (value === null) continue;
         const text = column.json ? documentText(value) : value;
-        scan?.look(text, column.place, column.made);
+        scan?.look(text, column.place, column.draws);
         if (residual && column.kept) tally(counts[at]!, text);
       }
     }
@@ -100,10 +91,12 @@ function searched(plan: TablePlan, column: ColumnPlan): SearchedColumn {
     place: `${tableText(plan.destination)}.${column.destination}`,
     json: column.type.kind === 'json' || specs.some(({ name }) => name === 'json'),
     kept: specs.every(({ name }) => name === 'keep'),
-    made: specs.some(drawsWords),
+    draws: drawsOf(specs),
     role: role === 'first' || role === 'last' ? role : undefined,
   };
 }
+
+const NAMES: Draws = { words: true, shapes: false };
 
 interface NamePair {
   readonly first: number;
@@ -127,7 +120,7 @@ function lookAtPairs(
   for (const { first, last, place } of pairs) {
     const [a, b] = [fields[first]!, fields[last]!];
     for (let row = 0; row < a.length; row++) {
-      if (a[row] != null && b[row] != null) scan.look(`${a[row]} ${b[row]}`, place, true);
+      if (a[row] != null && b[row] != null) scan.look(`${a[row]} ${b[row]}`, place, NAMES);
     }
   }
 }

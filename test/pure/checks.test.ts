@@ -10,6 +10,7 @@ import { type ColumnAggregates, columnDrift, driftScope } from '../../quality/dr
 import type { Inspection } from '../../quality/inspection.js';
 import { judgeInspection } from '../../quality/judgeInspection.js';
 import { passesLuhn, passesMod97, personalKinds } from '../../quality/residual.js';
+import { atLeast } from '../../quality/scan/chance.js';
 import { LeakScan } from '../../quality/scan/leakScan.js';
 
 const JOB = `job: crm
@@ -176,7 +177,7 @@ describe('the leak scan', () => {
   const value = (...texts: string[]) => ({ first: [], last: [], value: texts });
   const found = (leaks: LeakScan, rows: ReturnType<typeof value>[], text: string, kept = '') => {
     for (const row of rows) leaks.learn(row);
-    leaks.look(text, 's.t.note', false);
+    leaks.look(text, 's.t.note', { words: false, shapes: false });
     if (!leaks.settle()) return 0;
     for (const row of rows) leaks.confirm(row, 's.t.c');
     leaks.confirmKept(kept);
@@ -212,12 +213,55 @@ describe('the leak scan', () => {
     const people = { first: ['Mary'], last: ['Zulauf'], value: [] };
     const drawing = scan();
     drawing.learn(people);
-    drawing.look('Mary Zulauf', 's.t.name', true);
+    drawing.look('Mary Zulauf', 's.t.name', { words: true, shapes: false });
     expect(drawing.settle()).toBe(false);
     expect(drawing.result().chance.observed).toBe(1);
     expect(drawing.result().chance.expected).toBeGreaterThan(0);
     expect(found(scan(), [people as never], 'ask Zulauf, Mary')).toBe(1);
   });
+});
+
+describe('numbers that a transformer draws in the shape of others', () => {
+  const phones = (from: number, count: number) =>
+    Array.from(
+      { length: count },
+      (_, n) => `+49 777 ${String(1_000_000 + (((from + n) * 7919) % 9_000_000))}`,
+    );
+  const leaks = (written: readonly string[], place: string, shapes: boolean) => {
+    const scan = new LeakScan({
+      plan: { tables: [], versions: {} } as unknown as Plan,
+      keys: jobKeys(new Uint8Array(32).fill(7)),
+      rows: 4000,
+      rare: 5,
+      minLength: 8,
+    });
+    const rows = phones(0, 4000).map((phone) => ({ first: [], last: [], value: [phone] }));
+    for (const row of rows) scan.learn(row);
+    for (const text of written) scan.look(text, place, { words: false, shapes });
+    if (scan.settle()) for (const row of rows) scan.confirm(row, 's.t.phone');
+    return scan.result();
+  };
+  const made = phones(1_000_000, 30_000);
+
+  it('meet one of the source by chance, which is told and fails nothing', () => {
+    const { leaks: none, chance } = leaks([...made, phones(5, 1)[0]!], 's.t.phone', true);
+    expect(none).toEqual([]);
+    expect(chance.observed).toBe(1);
+    expect(chance.expected).toBeGreaterThan(0.01);
+  });
+
+  it('are leaks where chance gives fewer, and where nothing draws', () => {
+    expect(leaks([...made, ...phones(5, 10)], 's.t.phone', true).leaks).toMatchObject([{ hits: 10 }]);
+    expect(leaks([...made, phones(5, 1)[0]!], 's.t.note', false).leaks).toMatchObject([{ hits: 1 }]);
+  });
+
+  it.each([
+    [0, 3, 1],
+    [1, 1e-6, 1e-6],
+    [2, 0.01, 4.9668e-5],
+    [3, 1, 0.0803014],
+    [30, 10, 2.5088e-7],
+  ])('P(X ≥ %d) at %d is %d', (n, mean, expected) => expect(atLeast(n, mean) / expected).toBeCloseTo(1, 1));
 });
 
 describe('what was found', () => {
