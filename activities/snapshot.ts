@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { heartbeat } from '@temporalio/activity';
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
-import { quoteLiteral } from '../postgres/identifiers.js';
 import {
   currentSnapshots,
   lastGeneration,
@@ -10,6 +9,7 @@ import {
   publishSnapshot,
 } from '../postgres/ledger/snapshots.js';
 import { query, type Session } from '../postgres/session.js';
+import { beginUnderSnapshot } from '../postgres/snapshot.js';
 import type { Dependencies } from './dependencies.js';
 import { snapshotAge } from './metrics.js';
 import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
@@ -72,13 +72,11 @@ async function openSnapshot(run: OpenRun, source: Session, holder: number): Prom
 
 async function importSnapshot({ session, ref }: OpenRun, source: Session): Promise<number | undefined> {
   for (const { exportedId, generation } of await currentSnapshots(session, ref.run)) {
-    await query(source, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     try {
-      await query(source, `SET TRANSACTION SNAPSHOT ${quoteLiteral(exportedId)}`);
+      await beginUnderSnapshot(source, [exportedId]);
       return generation;
     } catch (error) {
-      if (source.lost) throw error;
-      await query(source, 'ROLLBACK');
+      if (!(error instanceof LetheError && error.type === 'SnapshotLost')) throw error;
       await loseSnapshot(session, ref.run, exportedId);
     }
   }
@@ -86,7 +84,7 @@ async function importSnapshot({ session, ref }: OpenRun, source: Session): Promi
 }
 
 async function newGeneration({ session, ref }: OpenRun, source: Session): Promise<number> {
-  await query(source, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  await beginUnderSnapshot(source, 'now');
   return (await lastGeneration(session, ref.run)) + 1;
 }
 
