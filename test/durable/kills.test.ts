@@ -2,10 +2,21 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { progressOf } from '../../workers/runs.js';
 import { type Calm, expectSame, runCalm } from './compare.js';
 import { CRM_RULES } from './crm.js';
-import { committed, type Ends, jobFile, openCrm, openStage, pause, type Stage, until } from './fixture.js';
+import {
+  ask,
+  committed,
+  type Ends,
+  jobFile,
+  openCrm,
+  openStage,
+  pause,
+  type Stage,
+  until,
+} from './fixture.js';
 import { WorkerProcess } from './processes.js';
 import { SEED, seeded } from './random.js';
 import { expectNoSecrets } from './secrets.js';
+import { whileCopyWaits } from './stuck.js';
 
 const KILLS = 20;
 const SMALL_BATCHES = CRM_RULES.replace('batchRows: 1000', 'batchRows: 200').replace(
@@ -33,8 +44,8 @@ it(`a run whose workers are killed ${KILLS} times ends as one that nobody distur
   const spawn = () => new WorkerProcess(far, ends);
   const workers = [spawn(), spawn()];
   const gone: WorkerProcess[] = [];
-  const replace = async () => {
-    const victim = workers.splice(Math.floor(random() * workers.length), 1)[0]!;
+  const replace = async (which = Math.floor(random() * workers.length)) => {
+    const victim = workers.splice(which, 1)[0]!;
     await victim.kill();
     gone.push(victim);
     workers.push(spawn());
@@ -47,8 +58,15 @@ it(`a run whose workers are killed ${KILLS} times ends as one that nobody distur
     over = true;
   });
   result.catch(() => undefined);
-  for (let kills = 0; kills < KILLS; kills += 1) {
-    const early = kills < 3;
+  await until('rows move', async () => (await committed(ends)) > 0);
+  // Whichever of the two is in the middle of a batch.
+  await whileCopyWaits(ends.destination, 'SHARE', async () => {
+    await replace(0);
+    await replace(0);
+  });
+  await Promise.all(workers.map((worker) => worker.ready()));
+  for (let kills = 2; kills < KILLS; kills += 1) {
+    const early = kills < 5;
     await (early ? pause(random() * 1_500) : someBatches(ends, 1 + Math.floor(random() * 8)));
     // Else the other worker would be through with everything before its companion is back.
     const first = !early && random() < 0.8;
@@ -67,6 +85,8 @@ it(`a run whose workers are killed ${KILLS} times ends as one that nobody distur
   const { run, verdict } = await result;
   expect(verdict.ok).toBe(true);
   await expectSame(calm, ends, run);
+  const [again] = await ask(ends.destination, 'SELECT count(*) AS n FROM lethe.batch WHERE attempt > 1');
+  expect(Number(again?.n)).toBeGreaterThan(0);
   await Promise.all(workers.map((worker) => worker.stop()));
   const logs = [...gone, ...workers].map(({ log }) => log);
   await expectNoSecrets(far, [ends], logs);

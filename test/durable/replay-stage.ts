@@ -17,8 +17,12 @@ export interface ReplayStage {
   stop(): Promise<void>;
 }
 
-export async function openReplayStage(): Promise<ReplayStage> {
+/** Once in a process, before anything of Temporal's runs there: replays tell every state of theirs. */
+export function silenceTemporal(): void {
   Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
+}
+
+export async function openReplayStage(): Promise<ReplayStage> {
   const { address, namespace } = await temporal();
   const taskQueue = uniqueTaskQueue('replay');
   const connection = await Connection.connect({ address });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
-import { ask, jobOf, openReplayStage, type ReplayStage } from './replay-stage.js';
+import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from './replay-stage.js';
 
 /*
  * Workflows must replay the histories of runs that an older version started. `LETHE_RECORD=1` writes the histories of
@@ -16,6 +16,8 @@ import { ask, jobOf, openReplayStage, type ReplayStage } from './replay-stage.js
  */
 const FOLDER = new URL('histories/', import.meta.url).pathname;
 const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).pathname;
+
+beforeAll(silenceTemporal);
 
 type History = Awaited<ReturnType<SyncHandle['fetchHistory']>>;
 

@@ -104,11 +104,10 @@ function suite(example: Example, version: PostgresVersion, path: string): void {
     }
   });
 
-  it('gives the same bytes on both versions', async (context) => {
+  it('gives the same bytes on every version', async () => {
     const here = await contents(ends.destination);
-    const there = written.get(example.name);
-    written.set(example.name, here);
-    if (!there) return context.skip('the first version that is tested');
+    const there = written.get(example.name) ?? here;
+    written.set(example.name, there);
     expect(differing(here, there)).toEqual([]);
   });
 

@@ -1,0 +1,35 @@
+import { query } from '../../postgres/session.js';
+import { inside, until } from './fixture.js';
+
+/** Of the tables that `crm.ts` fills, those that keep a load busy. */
+const TABLES = 'public.customer, public.address, public."Order", public.voucher, public.event';
+
+/**
+ * Locks the tables, waits until a session of Lethe stands in the middle of a COPY for it, and runs `body` while it does:
+ * what is killed then is killed at work, however fast the machine is.
+ *
+ * @param mode Of `LOCK TABLE`: SHARE stops who writes, ACCESS EXCLUSIVE who reads as well.
+ */
+export function whileCopyWaits<T>(
+  database: { readonly url: string },
+  mode: 'SHARE' | 'ACCESS EXCLUSIVE',
+  body: () => Promise<T>,
+): Promise<T> {
+  return inside(database, async (session) => {
+    await query(session, 'BEGIN');
+    await query(session, `LOCK TABLE ${TABLES} IN ${mode} MODE`);
+    try {
+      await until('a COPY waits', async () => {
+        const [waiting] = await query(
+          session,
+          `SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database()
+             AND application_name LIKE 'lethe:%' AND query LIKE 'COPY%' AND wait_event_type = 'Lock'`,
+        );
+        return waiting !== undefined;
+      });
+      return await body();
+    } finally {
+      await query(session, 'ROLLBACK');
+    }
+  });
+}
