@@ -15,26 +15,35 @@ export interface Aead {
 /** AES-256-GCM (NIST SP 800-38D) with random 96-bit nonces: good for 2^32 texts a key. */
 export function aead(key: Uint8Array): Aead {
   return {
-    seal(text, context) {
-      const nonce = randomBytes(NONCE);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
-      const body = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final()]);
-      return Buffer.concat([body, cipher.getAuthTag()]).toString('base64');
-    },
+    seal: (text, context) => sealBytes(key, Buffer.from(text), Buffer.from(context)).toString('base64'),
     open(sealed, context) {
-      const bytes = Buffer.from(sealed, 'base64');
-      const end = bytes.length - TAG;
-      try {
-        const cipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE), { authTagLength: TAG });
-        cipher.setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(end));
-        return cipher.update(bytes.subarray(NONCE, end), undefined, 'utf8') + cipher.final('utf8');
-      } catch {
-        throw new LetheError(
-          'LedgerTampered',
-          `The sealed text of ${context} cannot be opened: it was changed, or written under another job key. ` +
-            'Use the key that the run started with.',
-        );
-      }
+      const text = openBytes(key, Buffer.from(sealed, 'base64'), Buffer.from(context));
+      if (text) return text.toString('utf8');
+      throw new LetheError(
+        'LedgerTampered',
+        `The sealed text of ${context} cannot be opened: it was changed, or written under another job key. ` +
+          'Use the key that the run started with.',
+      );
     },
   };
+}
+
+/** Nonce ‖ ciphertext ‖ tag of some bytes, bound to `context`, which must be given again to open them. */
+export function sealBytes(key: Uint8Array, bytes: Uint8Array, context: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(context);
+  return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** What `sealBytes` sealed; undefined where key, context or bytes do not fit. */
+export function openBytes(key: Uint8Array, sealed: Uint8Array, context: Uint8Array): Buffer | undefined {
+  const end = sealed.length - TAG;
+  if (end < NONCE) return undefined;
+  try {
+    const cipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE), { authTagLength: TAG });
+    cipher.setAAD(context).setAuthTag(sealed.subarray(end));
+    return Buffer.concat([cipher.update(sealed.subarray(NONCE, end)), cipher.final()]);
+  } catch {
+    return undefined;
+  }
 }

@@ -52,6 +52,18 @@ export const ERROR_TYPES = {
   SealRefused: 'never',
   /** No key to seal with for that policy and day: generate it, or hand in the ring that has it. */
   DayKeyMissing: 'backoff',
+  /** A master key is missing, unreadable, or readable for others than its owner. */
+  MasterKeyUnusable: 'elsewhere',
+  /** A wrapped key, a copy or a receipt of a key store was changed, or belongs elsewhere. */
+  KeyStoreTampered: 'never',
+  /** The second copy of a key store cannot be written or read back. */
+  KeyCopyFailed: 'backoff',
+  /** The clocks that destruction goes by differ by more than five minutes. */
+  ClocksDiffer: 'backoff',
+  /** What was asked for cannot be undone, or is far from what was last done: it has to be confirmed. */
+  Unconfirmed: 'never',
+  /** A legal hold keeps the day keys that were to be destroyed. */
+  OnHold: 'never',
   /** A ledger row does not fit its chain, or cannot be decrypted with this key. */
   LedgerTampered: 'never',
   /** User, password or certificate refused by a server. */

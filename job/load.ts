@@ -129,7 +129,8 @@ export function formatMistakes(mistakes: readonly Mistake[]): string {
     .join('\n');
 }
 
-function inFileOrder(mistakes: readonly Mistake[]): Mistake[] {
+/** Sorted by place, each once. */
+export function inFileOrder(mistakes: readonly Mistake[]): Mistake[] {
   const text = (mistake: Mistake) => `${mistake.position.line}:${mistake.position.column}:${mistake.message}`;
   const unique = new Map(mistakes.map((mistake) => [text(mistake), mistake]));
   return [...unique.values()].sort(

@@ -4,11 +4,13 @@ import { LetheError } from '../errors/errors.js';
 import { sanitize } from './errors.js';
 import { quoteLiteral } from './identifiers.js';
 
+export type SessionRole = 'source' | 'destination' | 'key store';
+
 export interface SessionOptions {
   /** `postgres://user:password@host:port/database?sslmode=…`, with libpq's meaning of sslmode. */
   readonly url: string;
   /** Which database this is, for error messages and for what gets pinned. */
-  readonly role: 'source' | 'destination';
+  readonly role: SessionRole;
   /** `lethe:<run>/<partition>/<attempt>`, at most 63 bytes: a later attempt finds and ends this backend by it. */
   readonly applicationName: string;
   /** Transactions are read-only unless they say otherwise. Default: true for a source. */
@@ -31,7 +33,7 @@ export interface SessionOptions {
 export interface Session {
   /** For COPY streams and row-array queries; every type arrives as text. */
   readonly client: pg.Client;
-  readonly role: 'source' | 'destination';
+  readonly role: SessionRole;
   readonly applicationName: string;
   /** 150018 for PostgreSQL 15.18. */
   readonly serverVersion: number;
@@ -212,7 +214,7 @@ export async function withSession<T>(
  * The driver's settings for a URL. libpq's meaning of sslmode (`require` encrypts without checking the certificate,
  * `verify-full` checks it), as psql and pg_dump read the same URL.
  */
-export function connectionConfig(url: string, role: 'source' | 'destination'): pg.ClientConfig {
+export function connectionConfig(url: string, role: SessionRole): pg.ClientConfig {
   if (!/^(postgres(ql)?|socket):\/\//.test(url)) {
     throw new LetheError('JobInvalid', `The ${role}'s URL must begin with postgres:// or postgresql://.`);
   }

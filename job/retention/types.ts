@@ -16,7 +16,7 @@ export interface KeyStoreSettings {
   readonly postgres: string;
   /** Directory on another disk for the second copy; without it there is an alarm. */
   readonly copy?: string;
-  /** Where master keys live: a directory of files, or the name prefix of environment variables (grade `none`). */
+  /** Where master keys live: a directory of files, or an environment variable that all are derived from (grade `none`). */
   readonly masters: { readonly file: string } | { readonly env: string };
   /** Reference to 32 bytes, base64: what receipts are signed with. */
   readonly signing: string;
