@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { benchEngine } from './engine.js';
+import { benchFilter } from './filter.js';
 import { benchRetention } from './retention.js';
 import { benchRetentionPostgres } from './retentionPostgres.js';
 import { runRounds, type Subject } from './rounds.js';
@@ -13,7 +14,7 @@ const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention [--
   workers    the same with one worker process, then with two
   engine     the loading of rows alone, into a table with its indexes in place
   validate   the checks at the end of whole runs, beside the copy
-  retention  sealing and revealing of values on one core, and its memory; then sealed columns on PostgreSQL
+  retention  sealing and revealing of values on one core and of lines by the filter, and their memory; then on PostgreSQL
 
 The first three beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
 server that is made for it. Prints the median of the rounds: seconds, rows/s, ratio, peak resident memory.
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
   const name = positionals[0] ?? '';
   if (name === 'retention' && !values.help) {
     benchRetention(Number(values.rows), Number(values.rounds));
+    await benchFilter(Number(values.rows), Number(values.rounds), Number(values.threads));
     await benchRetentionPostgres(Number(values.rows), Number(values.rounds));
     return 0;
   }

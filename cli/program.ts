@@ -93,6 +93,21 @@ const COMMANDS: readonly Entry[] = [
     () => import('./commands/ledger.js'),
   ],
   [
+    'retention',
+    'Values that fade: statements for warehouses.',
+    () => import('./commands/retention.js'),
+  ],
+  [
+    'seal',
+    'Seal values in lines from stdin, so that they can be read for a number of days only.',
+    () => import('./commands/seal.js'),
+  ],
+  [
+    'reveal',
+    'Reveal what is sealed in lines from stdin, as far as it can still be read.',
+    () => import('./commands/reveal.js'),
+  ],
+  [
     'apply <JOB>',
     "Create or update the job's schedule on the Temporal cluster.",
     () => import('./commands/apply.js'),
