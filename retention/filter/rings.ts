@@ -14,6 +14,7 @@ export class RingFeed {
   #epoch: string | undefined;
   #checked = Number.NEGATIVE_INFINITY;
   readonly #asked = new Set<string>();
+  #turn: Promise<void> = Promise.resolve();
 
   /** @param now Milliseconds of a clock that only goes on. */
   constructor(
@@ -37,7 +38,14 @@ export class RingFeed {
   }
 
   /** Has the keys of days made, once each. Days that stay without one are for the sealer to refuse. */
-  async ensure(missing: readonly MissingDay[]): Promise<void> {
+  ensure(missing: readonly MissingDay[]): Promise<void> {
+    // One after the other: who finds a day asked for already must find its key too.
+    const turn = this.#turn.then(() => this.#ensure(missing));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #ensure(missing: readonly MissingDay[]): Promise<void> {
     const wanted = new Map<string, Day[]>();
     for (const { policy, day } of missing) {
       if (this.#asked.has(`${policy} ${day}`)) continue;
