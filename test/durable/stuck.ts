@@ -1,5 +1,5 @@
 import { query } from '../../postgres/session.js';
-import { inside, until } from './fixture.js';
+import { ask, inside, until } from './fixture.js';
 
 /** Of the tables that `crm.ts` fills, those that keep a load busy. */
 const TABLES = 'public.customer, public.address, public."Order", public.voucher, public.event';
@@ -20,8 +20,9 @@ export function whileCopyWaits<T>(
     await query(session, `LOCK TABLE ${TABLES} IN ${mode} MODE`);
     try {
       await until('a COPY waits', async () => {
-        const [waiting] = await query(
-          session,
+        // In a session of its own: a transaction sees the activity of its first look for ever.
+        const [waiting] = await ask(
+          database,
           `SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database()
              AND application_name LIKE 'lethe:%' AND query LIKE 'COPY%' AND wait_event_type = 'Lock'`,
         );
