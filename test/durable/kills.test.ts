@@ -60,7 +60,7 @@ it(`a run whose workers are killed ${KILLS} times ends as one that nobody distur
   result.catch(() => undefined);
   await until('rows move', async () => (await committed(ends)) > 0);
   // Whichever of the two is in the middle of a batch.
-  await whileCopyWaits(ends.destination, 'SHARE', async () => {
+  await whileCopyWaits(ends.destination, async () => {
     await replace(0);
     await replace(0);
   });

@@ -5,19 +5,13 @@ import { ask, inside, until } from './fixture.js';
 const TABLES = 'public.customer, public.address, public."Order", public.voucher, public.event';
 
 /**
- * Locks the tables, waits until a session of Lethe stands in the middle of a COPY for it, and runs `body` while it does:
+ * Locks the tables against writing, waits until a COPY of Lethe stands there, and runs `body` while it does:
  * what is killed then is killed at work, however fast the machine is.
- *
- * @param mode Of `LOCK TABLE`: SHARE stops who writes, ACCESS EXCLUSIVE who reads as well.
  */
-export function whileCopyWaits<T>(
-  database: { readonly url: string },
-  mode: 'SHARE' | 'ACCESS EXCLUSIVE',
-  body: () => Promise<T>,
-): Promise<T> {
+export function whileCopyWaits<T>(database: { readonly url: string }, body: () => Promise<T>): Promise<T> {
   return inside(database, async (session) => {
     await query(session, 'BEGIN');
-    await query(session, `LOCK TABLE ${TABLES} IN ${mode} MODE`);
+    await query(session, `LOCK TABLE ${TABLES} IN SHARE MODE`);
     try {
       await until('a COPY waits', async () => {
         // In a session of its own: a transaction sees the activity of its first look for ever.
