@@ -38,6 +38,9 @@ export async function prepareDocuments(rules: CollectionRules, keys: JobKeys): P
   return compileDocuments(rules, keys);
 }
 
+/** Bytes that results share. */
+const BLOCK = 256 * 1024;
+
 class Batch {
   private readonly targets: readonly Target[];
   private readonly scanner: Scanner;
@@ -155,6 +158,9 @@ class Batch {
       derived.set(slot, { name, values: encoded[target - 1]!, item: this.scanner.edits.item[slot]! });
     }
     const assembler = new Assembler(this.scanner.edits, encoded, derived);
+    // Memory for many documents at once: asking for each costs more than copying it.
+    let block: Buffer = Buffer.alloc(0);
+    let used = 0;
     return this.documents.map((document, index) => {
       if (this.refused.has(index)) return null;
       const part = this.parts[index]!;
@@ -163,8 +169,13 @@ class Batch {
         this.refuse(index, 'larger than 16 MB after its transformation', '');
         return null;
       }
-      const out = Buffer.allocUnsafeSlow(size);
+      if (used + size > block.length) {
+        block = Buffer.allocUnsafeSlow(Math.max(size, BLOCK));
+        used = 0;
+      }
+      const out = block.subarray(used, used + size);
       assembler.write(document, part, out, 0);
+      used += size;
       return out;
     });
   }
