@@ -14,8 +14,8 @@ const JAVA_SERVER = { group: 'de.bwaldvogel', artifact: 'mongo-java-server', ver
 /** Where a MongoDB server comes from. */
 export type MongoProgram =
   | { readonly kind: 'mongod'; readonly path: string }
-  /** Class path of the jars, and the launcher to start with it. */
-  | { readonly kind: 'java'; readonly classPath: string; readonly launcher: string };
+  /** Class path of the jars; `LAUNCHER` starts it. */
+  | { readonly kind: 'java'; readonly classPath: string };
 
 /** Why no MongoDB server can be had here, with the fix. */
 export const MONGO_FIX =
@@ -44,7 +44,7 @@ export async function findMongo(tell: (line: string) => void = () => {}): Promis
     const reason = (error as { stderr?: string; message: string }).stderr || (error as Error).message;
     throw new LetheError('ToolMissing', `${MONGO_FIX} (${reason.trim().split('\n')[0]})`);
   }
-  return { kind: 'java', classPath: join(folder, '*'), launcher: join(folder, 'Launcher.java') };
+  return { kind: 'java', classPath: join(folder, '*') };
 }
 
 function executable(path: string): boolean {
@@ -74,7 +74,6 @@ async function download(target: string): Promise<void> {
     if (!(await readdir(fresh)).some((name) => name.startsWith(JAVA_SERVER.artifact))) {
       throw new Error('Maven brought no jars');
     }
-    await writeFile(join(fresh, 'Launcher.java'), LAUNCHER);
     await rename(fresh, target).catch((error: NodeJS.ErrnoException) => {
       if (!existsSync(target)) throw error;
     });
@@ -93,14 +92,22 @@ const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-/** Java compiles and runs one file by itself. */
-const LAUNCHER = `import de.bwaldvogel.mongo.MongoServer;
-import de.bwaldvogel.mongo.ServerVersion;
+/**
+ * The program that starts the stand-in; Java compiles and runs one file by itself. It says that it is a 5.0, since newer
+ * drivers refuse what it says by itself, though they understand each other.
+ */
+export const LAUNCHER = `import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
+import java.util.List;
 
 public class Launcher {
   public static void main(String[] args) throws Exception {
-    MongoServer server = new MongoServer(new MemoryBackend().version(ServerVersion.MONGO_5_0));
+    MongoVersion version = new MongoVersion() {
+      public List<Integer> getVersionArray() { return List.of(5, 0, 0); }
+      public int getWireVersion() { return 13; }
+    };
+    MongoServer server = new MongoServer(new MemoryBackend().version(version));
     server.enableOplog();
     server.bind("127.0.0.1", Integer.parseInt(args[0]));
     Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));

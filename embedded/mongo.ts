@@ -1,10 +1,10 @@
 import { mkdtempSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MongoClient } from 'mongodb';
 import { LetheError } from '../errors/errors.js';
-import { findMongo, type MongoProgram } from './mongo-binary.js';
+import { findMongo, LAUNCHER, type MongoProgram } from './mongo-binary.js';
 import { freePort, type ServerProcess, startProcess, untilReady } from './process.js';
 
 export interface MongoServer {
@@ -39,7 +39,8 @@ export async function startMongo(options: MongoOptions = {}): Promise<MongoServe
     `mongodb://127.0.0.1:${port}/${database}${program.kind === 'mongod' ? '?directConnection=true' : ''}`;
   const log = join(home, 'mongo.log');
   await mkdir(join(home, 'data'));
-  const server = startProcess(...commandOf(program, join(home, 'data'), port), { log, orphanSignal: 'TERM' });
+  await writeFile(join(home, 'Launcher.java'), LAUNCHER);
+  const server = startProcess(...commandOf(program, home, port), { log, orphanSignal: 'TERM' });
   try {
     await untilReady(server, 60_000, () => probe(url('admin'), program));
   } catch (error) {
@@ -62,13 +63,22 @@ function end(server: ServerProcess): Promise<void> {
   return server.end('SIGTERM', 10_000);
 }
 
-function commandOf(program: MongoProgram, data: string, port: number): [string, string[]] {
+function commandOf(program: MongoProgram, home: string, port: number): [string, string[]] {
   if (program.kind === 'mongod') {
-    const args = ['--dbpath', data, '--port', String(port), '--bind_ip', '127.0.0.1', '--replSet', 'lethe'];
+    const args = [
+      '--dbpath',
+      join(home, 'data'),
+      '--port',
+      String(port),
+      '--bind_ip',
+      '127.0.0.1',
+      '--replSet',
+      'lethe',
+    ];
     return [program.path, args];
   }
   const heap = ['-Xmx3g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
-  return ['java', [...heap, '-cp', program.classPath, program.launcher, String(port)]];
+  return ['java', [...heap, '-cp', program.classPath, join(home, 'Launcher.java'), String(port)]];
 }
 
 async function probe(url: string, program: MongoProgram): Promise<void> {

@@ -5,6 +5,7 @@ import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
 import { ownerOf } from './fence.js';
 import { idOf, idText, idValue } from './ids.js';
+import { sealKey } from './ledger/seals.js';
 import { ledgerOf } from './ledger/store.js';
 import { summarize } from './ledger/summary.js';
 import { target } from './load/context.js';
@@ -118,7 +119,14 @@ async function transformAgain(
     .find({}, { raw: true })
     .limit(again)
     .toArray()) as unknown as Uint8Array[];
-  const outputs = transform.apply(documents).documents.filter((output) => output !== null);
+  const quarantined = await ledgerOf(destination)
+    .quarantine.find({ run, table: table.id }, { projection: { keyHash: 1 } })
+    .toArray();
+  const hashes = new Set(quarantined.map(({ keyHash }) => keyHash));
+  const arrived = documents.filter(
+    (document) => !hashes.has(sealKey(keys, { run, table: table.id }, idOf(document)).keyHash),
+  );
+  const outputs = transform.apply(arrived).documents.filter((output) => output !== null);
   const ids = outputs.flatMap((output) => idOf(output) ?? []);
   const { schema, name } = target(run, plan.mode, table);
   const written = (await destination.client

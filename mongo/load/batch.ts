@@ -6,7 +6,7 @@ import { idOf } from '../ids.js';
 import { checkAttempt, commitBatch } from '../ledger/batches.js';
 import type { BatchDocument } from '../ledger/store.js';
 import type { IdRange } from '../ranges.js';
-import { type CollectionContext, selection, sourceOf } from './context.js';
+import { type CollectionContext, refuseStopped, selection, sourceOf } from './context.js';
 import type { QuarantineBudget, Refusal } from './quarantine.js';
 import { chunksOf } from './read.js';
 import type { Output, Writer } from './write.js';
@@ -44,6 +44,7 @@ async function loadInto(context: CollectionContext, work: BatchWork, writer: Wri
   });
   try {
     for await (const documents of chunksOf(cursor)) {
+      refuseStopped(context);
       await checkAttempt(ledger, work.batch);
       await checkOwner(ledger, table.destination, task.run);
       await loadChunk(context, work, writer, documents, tally);
@@ -53,6 +54,7 @@ async function loadInto(context: CollectionContext, work: BatchWork, writer: Wri
   } finally {
     await cursor.close().catch(() => undefined);
   }
+  refuseStopped(context);
   const late = await writer.finish();
   await work.budget.add(work.batch, late.refused);
   const outcome = tally.outcome(late.refused.length);

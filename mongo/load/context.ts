@@ -1,5 +1,6 @@
 import { BSON, type Collection, type Db, type Document, type Filter } from 'mongodb';
 import type { JobKeys } from '../../anonymize/keys.js';
+import { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
 import type { Connection } from '../connection.js';
@@ -18,6 +19,7 @@ export interface CollectionContext {
   readonly destination: Connection;
   readonly transform: DocumentTransform;
   readonly progress: (progress: DocumentsProgress) => void;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -32,6 +34,12 @@ export function target(run: string, mode: 'replace' | 'upsert', table: TablePlan
 export function targetOf(context: CollectionContext): { db: Db; collection: string } {
   const { schema, name } = target(context.task.run, context.task.mode, context.table);
   return { db: context.destination.client.db(schema), collection: name };
+}
+
+/** @throws LetheError `RunEnded` once the work was stopped: a driver would else connect again. */
+export function refuseStopped({ signal }: CollectionContext): void {
+  if (signal.aborted)
+    throw new LetheError('RunEnded', 'It was cancelled; batches that were not committed are done again.');
 }
 
 export function sourceOf({ source, table }: Pick<CollectionContext, 'source' | 'table'>): Collection {

@@ -26,7 +26,7 @@ export async function loadDocuments(
   const common = { applicationName: task.applicationName, signal, connections: 2 };
   return withConnection({ ...common, url: task.source.url, role: 'source' }, (source) =>
     withConnection({ ...common, url: task.destination.url, role: 'destination' }, (destination) =>
-      loadAll({ task, source, destination, progress }),
+      loadAll({ task, source, destination, progress, signal }),
     ),
   );
 }
@@ -36,15 +36,16 @@ interface Ends {
   readonly source: Connection;
   readonly destination: Connection;
   readonly progress: (progress: DocumentsProgress) => void;
+  readonly signal: AbortSignal;
 }
 
-async function loadAll({ task, source, destination, progress }: Ends): Promise<DocumentsResult> {
+async function loadAll({ task, source, destination, progress, signal }: Ends): Promise<DocumentsResult> {
   const keys = jobKeys(task.jobKey, task.consistency === 'run' ? task.run : undefined);
   const ledger = ledgerOf(destination);
   let total: DocumentsResult = { rows: 0, bytes: 0, quarantined: 0 };
   for (const table of task.tables) {
     const context: CollectionContext = {
-      ...{ task, table, keys, ledger, source, destination, progress },
+      ...{ task, table, keys, ledger, source, destination, progress, signal },
       transform: await prepareDocuments(table.collection!.rules, keys),
     };
     try {

@@ -4,7 +4,7 @@ import { openRange, sealRange } from '../ledger/seals.js';
 import type { BatchDocument, PartitionDocument } from '../ledger/store.js';
 import { type IdRange, UNCUT } from '../ranges.js';
 import { loadBatch } from './batch.js';
-import type { CollectionContext } from './context.js';
+import { type CollectionContext, refuseStopped } from './context.js';
 import { nth, rangeOf } from './cut.js';
 import { QuarantineBudget } from './quarantine.js';
 
@@ -19,6 +19,7 @@ export async function loadPartition(context: CollectionContext, partition: Parti
   let number = 0;
   const known = new Map((await batchesOf(ledger, partition)).map((batch) => [batch.batch, batch]));
   for (;;) {
+    refuseStopped(context);
     const before = known.get(number);
     const range = before ? boundsOf(context, before) : await nextRange(context, { ...whole, from });
     if (before?.state === 'committed') previous = before.chain!;

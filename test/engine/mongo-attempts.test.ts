@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fails } from '../../ledger/checks.js';
+import { loadDocuments } from '../../mongo/load/load.js';
+import { mongo, type TestMongo } from '../harness/servers.js';
+import { type Ends, endRun, mongoJob, runJob, startRun } from './mongo-fixture.js';
+
+/* What a second attempt of a batch does about what the first one left, and what the server itself refuses. */
+
+interface Person {
+  _id: number;
+  [field: string]: unknown;
+}
+
+let server: TestMongo;
+beforeAll(async () => {
+  server = await mongo();
+});
+afterAll(() => server?.close());
+
+const JOB = 'source: { mongodb: env:SOURCE }\ndestination: { mongodb: env:DESTINATION }\n';
+
+function newEnds(): Ends & { from: string; to: string } {
+  const [from, to] = [server.database('from'), server.database('to')];
+  return { from, to, sourceUrl: server.url(from), destinationUrl: server.url(to) };
+}
+
+const people = (database: string) => server.client.db(database).collection<Person>('people');
+
+/** Stops a load as soon as it has told of so many steps. */
+async function interrupted(task: Parameters<typeof loadDocuments>[0], steps: number): Promise<void> {
+  const controller = new AbortController();
+  let told = 0;
+  const progress = () => {
+    told += 1;
+    if (told === steps) controller.abort();
+  };
+  await expect(loadDocuments(task, progress, controller.signal)).rejects.toThrow();
+}
+
+describe('a second attempt', () => {
+  test.each(['replace', 'upsert'])(
+    'removes what the first wrote and the source has no more (%s)',
+    async (mode) => {
+      const ends = newEnds();
+      await people(ends.from).insertMany(
+        Array.from({ length: 400 }, (_, at) => ({ _id: at, name: `Ann ${at}`, email: `a${at}@example.org` })),
+      );
+      await people(ends.from).createIndex({ email: 1 }, { unique: true });
+      const job = mongoJob(`source: { mongodb: env:SOURCE }
+destination: { mongodb: env:DESTINATION, mode: ${mode} }
+collections: { ${ends.from}.people: { fields: { _id: permute, name: fullName, email: email } } }
+`);
+      const started = await startRun(job, ends);
+      await interrupted(started.task, 1);
+      // Nothing of the batch is committed, and the source goes on: one is gone, another has its address.
+      await people(ends.from).deleteOne({ _id: 7 });
+      await people(ends.from).updateOne({ _id: 8 }, { $set: { email: 'a7@example.org' } });
+      const result = await loadDocuments(started.task, () => undefined, new AbortController().signal);
+      expect(result).toMatchObject({ rows: 399, quarantined: 0 });
+      expect((await endRun(job, ends, started)).filter(fails)).toEqual([]);
+      expect(await people(ends.to).countDocuments()).toBe(399);
+    },
+  );
+
+  test('does not do again what is committed', async () => {
+    const ends = newEnds();
+    await people(ends.from).insertMany(
+      Array.from({ length: 1_000 }, (_, at) => ({ _id: at, name: `Ann ${at}` })),
+    );
+    const job = mongoJob(
+      `${JOB}batchRows: 100\ncollections: { ${ends.from}.people: { fields: { name: fullName } } }\n`,
+    );
+    const started = await startRun(job, ends);
+    await interrupted(started.task, 5);
+    const batches = () =>
+      server.client.db(ends.to).collection('lethe.batch').find({ run: started.run, state: 'committed' });
+    const before = await batches().toArray();
+    expect(before.length).toBeGreaterThan(0);
+    await loadDocuments(started.task, () => undefined, new AbortController().signal);
+    const after = new Map((await batches().toArray()).map((batch) => [String(batch._id), batch]));
+    for (const batch of before) expect(after.get(String(batch._id))).toEqual(batch);
+    expect((await endRun(job, ends, started)).filter(fails)).toEqual([]);
+  });
+});
+
+test('documents that meet in a unique index go to quarantine, by what is safe to say', async () => {
+  const ends = newEnds();
+  await people(ends.from).insertMany(Array.from({ length: 50 }, (_, at) => ({ _id: at, code: `c${at}` })));
+  await people(ends.from).createIndex({ code: 1 }, { unique: true });
+  const job = mongoJob(
+    `${JOB}collections: { ${ends.from}.people: { accept: [code_1], fields: { code: { constant: same } } } }\n`,
+  );
+  const run = await runJob(job, ends);
+  expect(run).toMatchObject({ rows: 1, quarantined: 49 });
+  expect(run.checks.filter(fails)).toEqual([]);
+  const entries = await server.client
+    .db(ends.to)
+    .collection('lethe.quarantine')
+    .find({ run: run.run })
+    .toArray();
+  expect(new Set(entries.map(({ message }) => message)).size).toBe(1);
+  expect(entries[0]?.message).toContain('11000');
+  expect(JSON.stringify(entries)).not.toContain('same');
+});
+
+test('a run whose collection was taken over by a later one writes no more', async () => {
+  const ends = newEnds();
+  await people(ends.from).insertMany(Array.from({ length: 20 }, (_, at) => ({ _id: at, name: `Ann ${at}` })));
+  const job = mongoJob(`${JOB}collections: { ${ends.from}.people: { fields: { name: fullName } } }\n`);
+  const old = await startRun(job, ends);
+  const later = await runJob(job, ends);
+  await expect(loadDocuments(old.task, () => undefined, new AbortController().signal)).rejects.toMatchObject({
+    type: 'RunSuperseded',
+  });
+  expect(later.checks.filter(fails)).toEqual([]);
+  expect(await people(ends.to).countDocuments()).toBe(20);
+});
+
+test('a copy of a claimed database is not claimed', async () => {
+  const ends = newEnds();
+  await people(ends.from).insertOne({ _id: 1, name: 'Ann' });
+  const job = mongoJob(`${JOB}unlisted: keep\n`);
+  await runJob(job, ends);
+  const clone = server.database('clone');
+  const claim = await server.client.db(ends.to).collection('lethe.claim').find().toArray();
+  await server.client.db(clone).collection('lethe.claim').insertMany(claim);
+  await expect(runJob(job, { ...ends, destinationUrl: server.url(clone) })).rejects.toMatchObject({
+    type: 'DestinationUnclaimed',
+  });
+});
+
+describe('what only a real mongod has', () => {
+  const REASON = 'needs a mongod: MONGODB_URI, mongod on PATH or MONGOMS_SYSTEM_BINARY';
+
+  test('validators, collation, capped options and views come along', async (context) => {
+    if (server.kind === 'java') context.skip(REASON);
+    const ends = newEnds();
+    const db = server.client.db(ends.from);
+    await db.createCollection('people', {
+      validator: { name: { $type: 'string' } },
+      collation: { locale: 'de', strength: 1 },
+    });
+    await db.createCollection('log', { capped: true, size: 1_000_000, max: 500 });
+    await db.createCollection('names', { viewOn: 'people', pipeline: [{ $project: { name: 1 } }] });
+    await people(ends.from).insertOne({ _id: 1, name: 'Ann' });
+    await db.collection('log').insertMany([{ line: 'one' }, { line: 'two' }]);
+    const run = await runJob(mongoJob(`${JOB}unlisted: keep\n`), ends);
+    expect(run.checks.filter(fails)).toEqual([]);
+    const made = await server.client.db(ends.to).listCollections({}, { nameOnly: false }).toArray();
+    const options = (name: string) =>
+      (made.find((one) => one.name === name) as { options?: unknown })?.options;
+    expect(options('people')).toMatchObject({
+      validator: { name: { $type: 'string' } },
+      collation: { locale: 'de' },
+    });
+    expect(options('log')).toMatchObject({ capped: true, max: 500 });
+    expect(options('names')).toMatchObject({ viewOn: 'people' });
+  });
+
+  test('upsert keeps documents, fence and ledger in one transaction', async (context) => {
+    if (server.kind === 'java') context.skip(REASON);
+    const ends = newEnds();
+    await people(ends.from).insertMany(
+      Array.from({ length: 300 }, (_, at) => ({ _id: at, code: `c${at % 299}` })),
+    );
+    await people(ends.to).createIndex({ code: 1 }, { unique: true });
+    const job = mongoJob(`source: { mongodb: env:SOURCE }
+destination: { mongodb: env:DESTINATION, mode: upsert }
+collections: { ${ends.from}.people: { fields: { code: keep } } }
+`);
+    const run = await runJob(job, ends);
+    expect(run.plan.documents?.transactions).toBe(true);
+    expect(run).toMatchObject({ rows: 299, quarantined: 1 });
+    expect(run.checks.filter(fails)).toEqual([]);
+  });
+});
