@@ -18,7 +18,9 @@ export function sampleDocument(i: number): Uint8Array {
     number: i,
     email: `ann.smith${i}@shop.test`,
     name: { first: `Anna${i % 977}`, last: `Schmidt${i % 1009}` },
-    phone: `+49 151 ${String(i * 7919).padStart(9, '0').slice(-9)}`,
+    phone: `+49 151 ${String(i * 7919)
+      .padStart(9, '0')
+      .slice(-9)}`,
     address: { street: `Main St ${i % 300}`, city: 'Hamburg', zip: String(10_000 + (i % 80_000)) },
     created: new Date(1_600_000_000_000 + i * 1_000),
     visits: i % 50,
@@ -60,7 +62,9 @@ export function benchDocuments(rounds: number): void {
   const transform = compileDocuments(sampleRules(), jobKeys(Buffer.alloc(32, 7)));
   const all = ways(transform);
   const times = new Map<string, number[]>(all.map(({ name }) => [name, []]));
-  console.log(`${documents.length.toLocaleString('en')} documents of ${Math.round(bytes / documents.length)} bytes`);
+  console.log(
+    `${documents.length.toLocaleString('en')} documents of ${Math.round(bytes / documents.length)} bytes`,
+  );
   for (let round = -1; round < rounds; round++) {
     for (const way of all) {
       const start = performance.now();

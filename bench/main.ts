@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { benchDocuments } from './documents.js';
 import { benchEngine } from './engine.js';
 import { benchFilter } from './filter.js';
 import { benchRetention } from './retention.js';
@@ -8,17 +9,18 @@ import { openScene, type Scene } from './scene.js';
 import { benchSync } from './sync.js';
 import { benchValidate } from './validate.js';
 
-const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention [--rows 1000000] [--rounds 5] [--threads 2]
+const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention|documents [--rows 1000000] [--rounds 5] [--threads 2]
 
   sync       a whole \`lethe sync\` (plan, load, indexes, validation) on a running worker and Temporal server
   workers    the same with one worker process, then with two
   engine     the loading of rows alone, into a table with its indexes in place
   validate   the checks at the end of whole runs, beside the copy
   retention  sealing and revealing of values on one core and of lines by the filter, and their memory; then on PostgreSQL
+  documents  fields of MongoDB documents changed in memory, beside decoding them and a copy of their bytes
 
 The first three beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
 server that is made for it. Prints the median of the rounds: seconds, rows/s, ratio, peak resident memory.
-They need psql on PATH. The last one beside AES-256-GCM and HMAC of node:crypto, one value at a time.`;
+They need psql on PATH. \`retention\` beside AES-256-GCM and HMAC of node:crypto, one value at a time.`;
 
 type Open = (scene: Scene, threads: number) => Promise<Subject>;
 
@@ -44,6 +46,10 @@ async function main(): Promise<number> {
     benchRetention(Number(values.rows), Number(values.rounds));
     await benchFilter(Number(values.rows), Number(values.rounds), Number(values.threads));
     await benchRetentionPostgres(Number(values.rows), Number(values.rounds));
+    return 0;
+  }
+  if (name === 'documents' && !values.help) {
+    benchDocuments(Number(values.rounds));
     return 0;
   }
   if (values.help || (name !== 'validate' && !Object.hasOwn(SUBJECTS, name))) {
