@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BSON, type Db, type Document } from 'mongodb';
 import { LetheError } from '../errors/errors.js';
 import { tableText } from '../plan/catalog.js';
@@ -81,6 +82,10 @@ async function makeIndexes(
   }
 }
 
+/** A batch that was on its way when its worker stopped makes its collection anew: it is looked again after so long. */
+const LATE_MS = 500;
+const MOST_ROUNDS = 20;
+
 /** Removes what runs that are over wrote into and never put in place. `kept`: run ids whose collections stay. */
 export async function dropLeftovers(
   { client }: Connection,
@@ -90,15 +95,23 @@ export async function dropLeftovers(
   const databases = new Set(plan.tables.map(({ destination }) => destination.schema));
   for (const schema of databases) {
     const db = client.db(schema);
-    for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
-      const run = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/.exec(name)?.[1];
-      if (run !== undefined && !kept.has(run))
-        await db
-          .collection(name)
-          .drop()
-          .catch(() => false);
-    }
+    for (let round = 0; round < MOST_ROUNDS && (await dropFound(db, kept)); round++) await sleep(LATE_MS);
   }
+}
+
+/** Whether there was anything to drop. */
+async function dropFound(db: Db, kept: ReadonlySet<string>): Promise<boolean> {
+  let found = false;
+  for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
+    const run = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/.exec(name)?.[1];
+    if (run === undefined || kept.has(run)) continue;
+    found = true;
+    await db
+      .collection(name)
+      .drop()
+      .catch(() => false);
+  }
+  return found;
 }
 
 /** Puts a run's collections in the place of the old ones, each once, and makes the views anew. Returns warnings. */
