@@ -22,12 +22,17 @@ const BY_TYPE: Partial<Record<ErrorType, number>> = {
   DestinationUnclaimed: EXIT.badInput,
   DestinationIsSource: EXIT.badInput,
   ObjectMissing: EXIT.badInput,
+  RetentionInvalid: EXIT.badInput,
+  Unconfirmed: EXIT.badInput,
   Unreachable: EXIT.surroundings,
   AuthenticationFailed: EXIT.surroundings,
   PermissionDenied: EXIT.surroundings,
   ToolMissing: EXIT.surroundings,
   LedgerNewer: EXIT.surroundings,
   DestinationBusy: EXIT.surroundings,
+  ClocksDiffer: EXIT.surroundings,
+  KeyCopyFailed: EXIT.surroundings,
+  MasterKeyUnusable: EXIT.surroundings,
 };
 
 /** The exit code of an error type; `failed` for all that are not about input or surroundings. */

@@ -92,7 +92,11 @@ const COMMANDS: readonly Entry[] = [
     "Export a job's ledger, signed, or prune old runs from it.",
     () => import('./commands/ledger.js'),
   ],
-  ['retention', 'Values that fade: statements for warehouses.', () => import('./commands/retention.js')],
+  [
+    'retention',
+    'Values that fade: key stores, destruction, holds, proofs, and what databases and warehouses need.',
+    () => import('./commands/retention.js'),
+  ],
   [
     'seal',
     'Seal values in lines from stdin, so that they can be read for a number of days only.',

@@ -1,10 +1,28 @@
 import type { Command } from 'commander';
 import { define as ddl } from '../retention/ddl.js';
+import { define as exec } from '../retention/exec.js';
+import { defineHold, defineRelease } from '../retention/holds.js';
+import { define as install } from '../retention/install.js';
+import { defineStatus, defineVerify } from '../retention/look.js';
+import { defineApply, defineDestroy, defineGenerate, defineShrink } from '../retention/operate.js';
+import { define as restore } from '../retention/restore.js';
 
 export function define(command: Command): void {
-  ddl(
-    command
-      .command('ddl')
-      .description('Print statements that let a warehouse reveal what is sealed in copies of the tables.'),
+  const group = (usage: string, summary: string) => command.command(usage).description(summary);
+  defineApply(group('apply', 'Create the key stores of the retention file, and the first keys.'));
+  defineGenerate(group('generate', 'Make the day keys of today and the two days after.'));
+  defineDestroy(group('destroy', 'Destroy the day keys that are due; or, confirmed, before their time.'));
+  defineStatus(
+    group('status', 'Show days, holds, copies, the next destruction, and what somebody has to look at.'),
   );
+  defineVerify(group('verify', 'Prove that what was destroyed opens nowhere.'));
+  defineHold(group('hold <POLICY> <FROM> [TO]', 'Keep the keys of some days from every destruction.'));
+  defineRelease(group('release <HOLD>', 'End a hold.'));
+  defineShrink(
+    group('shrink <POLICY> <DAYS>', 'Make the window of a policy shorter, for days that are sealed as well.'),
+  );
+  restore(group('restore', 'Bring a lost key store back from its second copy.'));
+  install(group('install', 'Set up a database: functions, masked views, triggers and checks.'));
+  exec(group('exec <COMMAND...>', 'Start a program, such as psql, whose sessions reveal values.'));
+  ddl(group('ddl', 'Print statements that let a warehouse reveal what is sealed in copies of the tables.'));
 }

@@ -147,6 +147,8 @@ function readTable(name: string, raw: NonNullable<Raw['tables']>[string]): Seale
     // `others: null` in YAML is the value null, and means the same as the word.
     others: raw.others === null ? 'null' : (raw.others ?? 'marker'),
     view: raw.view ?? `${name}_readable`,
+    ...(raw.trigger !== undefined && { trigger: raw.trigger }),
+    ...(raw.check !== undefined && { check: raw.check }),
     columns: mapValues(
       raw.columns,
       (column): SealedColumn =>

@@ -160,6 +160,14 @@ const table = closed({
     .describe('What all other roles read. Default marker.')
     .optional(),
   view: tableName.describe('Masked view, as schema.name. Default the table with _readable.').optional(),
+  trigger: z
+    .boolean()
+    .describe('A trigger seals what is inserted or updated in plain. Default false.')
+    .optional(),
+  check: z
+    .boolean()
+    .describe('A constraint admits nothing but tokens in columns that are sealed whole. Default false.')
+    .optional(),
   columns: z.record(z.string().min(1), column).describe('Sealed columns.'),
 });
 

@@ -226,7 +226,7 @@ describe('plain text through a filter', () => {
   it('seals matches and keeps lines as they are', async () => {
     const input = '192.0.2.1 - "GET /" 10.0.0.1\r\n\n\ufeffno address\u0000\nlast 1.2.3.4';
     const { sealed, revealed } = await roundTrip(settings, input);
-    expect(sealed.text).not.toMatch(/192\.0|10\.0|1\.2\.3/);
+    expect(sealed.text).not.toMatch(/192\.0\.2|10\.0\.0|1\.2\.3/);
     expect(revealed.text).toBe(input);
     expect(sealed.totals).toMatchObject({ lines: 4, changed: 2 });
   });
