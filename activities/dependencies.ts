@@ -11,6 +11,8 @@ export type WorkflowStatus = ChildStatus['status'];
 export interface Dependencies {
   /** Folder with job files, for runs that are started by a job's name. */
   readonly jobsFolder?: string;
+  /** A retention file beside those of the job folder. */
+  readonly retentionFile?: string;
   readonly namespace: string;
   /** Asks Temporal about a workflow; of another namespace or cluster the answer may be `unknown`. */
   workflowStatus(workflowId: string, namespace?: string): Promise<WorkflowStatus>;

@@ -2,6 +2,7 @@ import { beginReplay } from './beginReplay.js';
 import type { Dependencies } from './dependencies.js';
 import { engineOf } from './engines.js';
 import { findReplay } from './findReplay.js';
+import { createKeyActivities } from './keys.js';
 import { openReplay, replayRows } from './replay.js';
 import { resolveJob } from './resolve.js';
 import { beating } from './run.js';
@@ -32,6 +33,7 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
           })),
         ),
       ),
+    ...createKeyActivities(deps),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { CheckResult } from '../ledger/checks.js';
 import type { RunRef } from '../ledger/types.js';
+import type { KeyActivities } from './keyTypes.js';
 
 /*
  * What workflows may call. Inputs and results stand in workflow histories: ids, names and counts only.
@@ -134,7 +135,7 @@ export interface ChildStatus {
 }
 
 /** Task queue `lethe`: short work, the snapshot holders, indexes and checks. */
-export interface ControlActivities {
+export interface ControlActivities extends KeyActivities {
   /** Finds and validates the job and gives the run its id. Refuses with the list of known jobs. */
   resolveJob(input: SyncJobInput): Promise<ResolvedRun>;
   /** Catalogs, plan, pins, the ledger's run row. Idempotent by run id. */

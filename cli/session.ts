@@ -1,4 +1,5 @@
 import { jobFolder } from '../job/folder.js';
+import { knownRetentionFile } from '../job/retention/folder.js';
 import { type Cluster, type ClusterOptions, openCluster } from '../workers/cluster.js';
 import type { RunningWorker } from '../workers/serve.js';
 import { tell } from './terminal.js';
@@ -34,6 +35,7 @@ export async function withTemporal<T>(
         client,
         settings,
         jobsFolder: jobFolder(),
+        retentionFile: knownRetentionFile(),
         threads: options.threads,
         logLevel: logLevel(),
       });

@@ -8,7 +8,12 @@ import { freePort, type ServerProcess, startProcess, untilReady } from './proces
 import { findTemporal } from './temporal-binary.js';
 
 /** Search attributes that Lethe's workflows set; a cluster of one's own needs them too. */
-export const SEARCH_ATTRIBUTES = { LetheJob: 'Keyword', LetheRun: 'Keyword', LetheMode: 'Keyword' } as const;
+export const SEARCH_ATTRIBUTES = {
+  LetheJob: 'Keyword',
+  LetheRun: 'Keyword',
+  LetheMode: 'Keyword',
+  LetheKeyStore: 'Keyword',
+} as const;
 
 export interface TemporalOptions {
   /** Folder of the server's state and log, kept. Default: a temporary one, removed by `stop`. */

@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly uiPort?: number;
   /** What is asked for must outlive this command: a server is not started for it. Default false. */
   readonly lasting?: boolean;
+  /** A sentence about what else can be done where that is refused. */
+  readonly otherwise?: string;
   /** Gets a line when something takes a while: a download, another command to wait for. */
   readonly tell: (line: string) => void;
 }
@@ -70,7 +72,7 @@ async function openEmbedded(folder: string, options: ClusterOptions): Promise<Cl
     return await withStartLock(folder, async () => {
       const running = await findRunning(folder);
       if (running) return await share(me, running);
-      if (options.lasting) throw noLastingServer();
+      if (options.lasting) throw noLastingServer(options.otherwise);
       const server = await startTemporal({
         dataDir: join(folder, 'temporal'),
         port: options.port,
@@ -85,10 +87,10 @@ async function openEmbedded(folder: string, options: ClusterOptions): Promise<Cl
   }
 }
 
-function noLastingServer(): LetheError {
+function noLastingServer(otherwise = ''): LetheError {
   return new LetheError(
     'JobInvalid',
-    'A schedule or a detached run needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start `lethe dev` in another terminal.',
+    `A schedule or a detached run needs a Temporal server that outlives this command: set TEMPORAL_ADDRESS, or start \`lethe dev\` in another terminal. ${otherwise}`.trim(),
   );
 }
 

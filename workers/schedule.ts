@@ -64,14 +64,19 @@ export async function applySchedule(
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: CATCH_UP } as const,
   };
   const handle = client.schedule.getHandle(id);
-  const action = await create(client, id, options);
+  const action = await createSchedule(client, id, options);
   if (action === 'updated') await handle.update((previous) => ({ ...options, state: previous.state }));
   const { state, info } = await handle.describe();
   const next = info.nextActionTimes.slice(0, 3).map((time) => time.toISOString());
   return { id, action, paused: state.paused, next };
 }
 
-async function create(client: Client, scheduleId: string, options: object): Promise<Applied['action']> {
+/** Creates a schedule; `updated` where one is there, which is left as it is. */
+export async function createSchedule(
+  client: Client,
+  scheduleId: string,
+  options: object,
+): Promise<Applied['action']> {
   try {
     await client.schedule.create({ scheduleId, ...options } as Parameters<Client['schedule']['create']>[0]);
     return 'created';

@@ -1,5 +1,6 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import { Runtime } from '@temporalio/worker';
+import { isKeySchedule } from './keySchedules.js';
 import { jobOfSchedule } from './schedule.js';
 
 /** Schedules are looked at so often. Milliseconds. */
@@ -19,7 +20,7 @@ export function watchSchedules(client: Client): { stop(): void } {
     looking = true;
     try {
       for await (const { scheduleId } of client.schedule.list()) {
-        const job = jobOfSchedule(scheduleId);
+        const job = jobOfSchedule(scheduleId) ?? (isKeySchedule(scheduleId) ? scheduleId : undefined);
         if (job === undefined) continue;
         lag.set(scheduleLag(await client.schedule.getHandle(scheduleId).describe(), Date.now()), { job });
       }

@@ -3,12 +3,16 @@ import type { Client } from '@temporalio/client';
 import { makeTelemetryFilterString, NativeConnection, Runtime } from '@temporalio/worker';
 import { connectionFailure, type TemporalSettings } from './connection.js';
 import { type HealthOptions, serveHealth } from './health.js';
+import { watchKeyStores } from './keyMetrics.js';
 import { createLogger, type LogFormat, type LogLevel } from './log.js';
 import { watchSchedules } from './scheduleLag.js';
 import { createWorker, type LetheWorker, type LetheWorkerOptions } from './worker.js';
 
 export interface ServeOptions
-  extends Pick<LetheWorkerOptions, 'jobsFolder' | 'threads' | 'taskQueue' | 'shutdownGraceSeconds'> {
+  extends Pick<
+    LetheWorkerOptions,
+    'jobsFolder' | 'retentionFile' | 'threads' | 'taskQueue' | 'shutdownGraceSeconds'
+  > {
   readonly settings: TemporalSettings;
   readonly client: Client;
   /** What Temporal's SDK logs on stderr. Default `WARN`. */
@@ -44,10 +48,11 @@ export async function startWorker(options: ServeOptions): Promise<RunningWorker>
   try {
     const worker = await createWorker({ ...options, connection, client, namespace: settings.namespace });
     const health = options.health && (await serveHealth({ ...options.health, ...healthOf(worker, client) }));
-    const schedules = options.metricsAddress === undefined ? undefined : watchSchedules(client);
+    const watches =
+      options.metricsAddress === undefined ? [] : [watchSchedules(client), watchKeyStores(options)];
     const ended = worker.run().finally(() => {
       health?.close();
-      schedules?.stop();
+      for (const watch of watches) watch.stop();
       return connection.close();
     });
     // Whoever waits for `ended` gets the error; until somebody does, it must not end the process.

@@ -23,6 +23,8 @@ export interface LetheWorkerOptions {
   readonly taskQueue?: string;
   /** Folder of job files that may be started by name. */
   readonly jobsFolder?: string;
+  /** A retention file whose key stores may be named, beside those of the job folder. */
+  readonly retentionFile?: string;
   /** Partitions at once, each in a thread of its own. Default: the cores of the machine. */
   readonly threads?: number;
   /**
@@ -51,6 +53,7 @@ export async function createWorker(options: LetheWorkerOptions): Promise<LetheWo
   const pool = createPool({ threads });
   const dependencies: Dependencies = {
     jobsFolder: options.jobsFolder,
+    retentionFile: options.retentionFile,
     namespace,
     resolve: resolveReference,
     workflowStatus: (workflowId, other) => workflowStatus(client, workflowId, other ?? namespace),

@@ -1,3 +1,5 @@
+export { destroyDayKeys } from './destroyDayKeys.js';
+export { generateDayKeys } from './generateDayKeys.js';
 export { holdSnapshot } from './holdSnapshot.js';
 export { replayFailedBatches } from './replayFailedBatches.js';
 export { syncJob } from './syncJob.js';

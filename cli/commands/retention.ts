@@ -1,15 +1,18 @@
 import type { Command } from 'commander';
+import { define as apply } from '../retention/apply.js';
 import { define as ddl } from '../retention/ddl.js';
 import { define as exec } from '../retention/exec.js';
 import { defineHold, defineRelease } from '../retention/holds.js';
 import { define as install } from '../retention/install.js';
 import { defineStatus, defineVerify } from '../retention/look.js';
-import { defineApply, defineDestroy, defineGenerate, defineShrink } from '../retention/operate.js';
+import { defineDestroy, defineGenerate, defineShrink } from '../retention/operate.js';
 import { define as restore } from '../retention/restore.js';
 
 export function define(command: Command): void {
   const group = (usage: string, summary: string) => command.command(usage).description(summary);
-  defineApply(group('apply', 'Create the key stores of the retention file, and the first keys.'));
+  apply(
+    group('apply [FILE]', 'Create the key stores of the retention file, the first keys, and the schedules.'),
+  );
   defineGenerate(group('generate', 'Make the day keys of today and the two days after.'));
   defineDestroy(group('destroy', 'Destroy the day keys that are due; or, confirmed, before their time.'));
   defineStatus(

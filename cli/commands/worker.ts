@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { jobFolder } from '../../job/folder.js';
+import { knownRetentionFile } from '../../job/retention/folder.js';
 import { tell } from '../terminal.js';
 import { wholeNumber } from './options.js';
 
@@ -31,7 +32,8 @@ export function define(command: Command): void {
       'after',
       `
 A worker resolves the references of jobs (env:, file:, exec:), so all workers of a cluster need the same ones.
-Runs can be started from the Temporal UI with {"job": "NAME"} for the jobs in its folder (LETHE_JOBS, default ./jobs).
+Runs can be started from the Temporal UI with {"job": "NAME"} for the jobs in its folder (LETHE_JOBS, default ./jobs), and
+generateDayKeys and destroyDayKeys for the key stores of retention files there, and of LETHE_RETENTION or ./retention.yaml.
 
 Examples:
   $ TEMPORAL_ADDRESS=temporal:7233 LETHE_JOBS=/etc/lethe/jobs lethe worker --threads 4`,
@@ -60,6 +62,7 @@ async function run(options: WorkerOptions): Promise<void> {
     threads: options.threads,
     shutdownGraceSeconds: options.grace,
     jobsFolder: jobFolder(),
+    retentionFile: knownRetentionFile(),
     logLevel: 'INFO',
     logFormat: format,
     metricsAddress: metrics,

@@ -3,22 +3,15 @@ import { LetheError } from '../../errors/errors.js';
 import type { Destruction } from '../../postgres/keystore/destroy.js';
 import { collect } from '../filter/settings.js';
 import { counted, paint, say, sayJson } from '../terminal.js';
-import { addStoreOptions, openStore, openStores, retentionFile, type StoreCommandOptions } from './stores.js';
-
-export function defineApply(command: Command): void {
-  addStoreOptions(command)
-    .addHelpText(
-      'after',
-      `
-Creates the key stores of the retention file where they are missing, takes over its policies, and makes the keys of today
-and the two days after. May run again at any time.
-
-Examples:
-  $ lethe retention apply
-  $ lethe retention apply --retention /etc/lethe/retention.yaml --store main`,
-    )
-    .action((options: StoreCommandOptions) => generate(options, true));
-}
+import {
+  addStoreOptions,
+  type MadeIn,
+  openStore,
+  openStores,
+  retentionFile,
+  type StoreCommandOptions,
+  tellMade,
+} from './stores.js';
 
 export function defineGenerate(command: Command): void {
   addStoreOptions(command)
@@ -31,21 +24,15 @@ Run it every hour: what is there already stays, and a run that is late makes up 
 Examples:
   $ lethe retention generate`,
     )
-    .action((options: StoreCommandOptions) => generate(options, false));
+    .action((options: StoreCommandOptions) => generate(options));
 }
 
-async function generate(options: StoreCommandOptions, create: boolean): Promise<void> {
-  const stores = await openStores(await retentionFile(options), options, create);
-  const done: { store: string; made: number; policies: readonly string[] }[] = [];
+async function generate(options: StoreCommandOptions): Promise<void> {
+  const stores = await openStores(await retentionFile(options), options);
+  const done: MadeIn[] = [];
   for (const store of stores) done.push({ store: store.name, ...(await store.generate()) });
-  if (options.json) {
-    sayJson(done);
-    return;
-  }
-  for (const { store, made, policies } of done)
-    say(
-      `${paint.green('✓')} ${store}: ${counted(made, 'day key')} made; ${counted(policies.length, 'policy', 'policies')} can be sealed with`,
-    );
+  if (options.json) sayJson(done);
+  else tellMade(done);
 }
 
 interface DestroyCommandOptions extends StoreCommandOptions {

@@ -3,7 +3,9 @@ import { LetheError } from '../../errors/errors.js';
 import { resolveReference } from '../../job/references.js';
 import { loadRetention, retentionPath } from '../../job/retention/load.js';
 import type { RetentionFile } from '../../job/retention/types.js';
+import type { Generated } from '../../postgres/keystore/generate.js';
 import { type KeyStore, openKeyStore } from '../../postgres/keystore/open.js';
+import { counted, paint, say } from '../terminal.js';
 
 export interface StoreCommandOptions {
   readonly retention?: string;
@@ -35,6 +37,18 @@ export async function openStores(
     );
   const names = store === undefined ? Object.keys(file.stores) : [store];
   return Promise.all(names.map((name) => openKeyStore(file, name, resolveReference, { create })));
+}
+
+/** Day keys that were made in a store. */
+export interface MadeIn extends Generated {
+  readonly store: string;
+}
+
+export function tellMade(done: readonly MadeIn[]): void {
+  for (const { store, made, policies } of done)
+    say(
+      `${paint.green('✓')} ${store}: ${counted(made, 'day key')} made; ${counted(policies.length, 'policy', 'policies')} can be sealed with`,
+    );
 }
 
 /** The one key store that a command changes: `--store`, that of the policy, or the only one. */

@@ -28,9 +28,15 @@ export function retentionPath(given?: string, environment: NodeJS.ProcessEnv = p
  * @throws LetheError `JobInvalid` with every mistake as `file:line:column message`.
  */
 export async function loadRetention(file = retentionPath()): Promise<RetentionFile> {
-  let text: string;
+  const parsed = parseRetention(await readRetentionText(file), file);
+  if (!parsed.retention) throw jobInvalid(file, parsed.mistakes);
+  return parsed.retention;
+}
+
+/** The text of a retention file, mistakes and all. */
+export async function readRetentionText(file: string): Promise<string> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const why = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`;
@@ -39,9 +45,6 @@ export async function loadRetention(file = retentionPath()): Promise<RetentionFi
       `${file}: ${why}. Give the path of a retention file (--retention, LETHE_RETENTION); docs/retention.md shows one.`,
     );
   }
-  const parsed = parseRetention(text, file);
-  if (!parsed.retention) throw jobInvalid(file, parsed.mistakes);
-  return parsed.retention;
 }
 
 /** Reads the text of a retention file (YAML or JSON); `file` is its name in messages. Touches nothing but the text. */

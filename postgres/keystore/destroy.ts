@@ -118,14 +118,15 @@ export function rotateMaster(context: StoreContext, request: DestroyRequest = {}
 }
 
 /** One destroys at a time; the lock goes with the connection, so a killed one does not keep it. */
-function asDestroyer<T>(context: StoreContext, body: (session: Session) => Promise<T>): Promise<T> {
+export function asDestroyer<T>(context: StoreContext, body: (session: Session) => Promise<T>): Promise<T> {
   return withStore(context, async (session) => {
     await query(session, `SELECT pg_advisory_lock(hashtext('lethe_keys/destroy'))`);
     return body(session);
   });
 }
 
-async function cutoffOf(session: Session, context: StoreContext, request: DestroyRequest) {
+/** The clocks of a run, and up to when keys are due by them. */
+export async function cutoffOf(session: Session, context: StoreContext, request: DestroyRequest) {
   const { now, simulated, lastCutoff } = await readStore(session, context);
   const clocks: Clocks = {
     logical: request.logical ?? now,
@@ -135,7 +136,8 @@ async function cutoffOf(session: Session, context: StoreContext, request: Destro
   return { clocks, cutoff: decideCutoff(clocks, lastCutoff, request.confirmGap || simulated) };
 }
 
-interface Begin {
+/** What a destruction begins with. */
+export interface Begin {
   readonly target: Target;
   readonly clocks: Clocks;
 }
@@ -143,10 +145,17 @@ interface Begin {
 async function destroyNow(
   session: Session,
   context: StoreContext,
-  { target, clocks }: Begin,
+  begin: Begin,
   witness: Witness | undefined,
 ): Promise<Pick<Destruction, 'destroyed' | 'grade'>> {
-  const id = await locked(session, async () => {
+  const id = await recordBegin(session, begin);
+  await witness?.('begun', 'recorded');
+  return finish(session, context, id, 'begun', witness);
+}
+
+/** Writes down that a destruction begins, with the id of its new master. Returns its number. */
+export function recordBegin(session: Session, { target, clocks }: Begin): Promise<number> {
+  return locked(session, async () => {
     const [row] = await query(
       session,
       `INSERT INTO lethe_keys.destruction (id, cause, policy, days, actor, reason, step, new_master, cutoff, clocks)
@@ -170,8 +179,6 @@ async function destroyNow(
     await changed(session);
     return Number(row?.id);
   });
-  await witness?.('begun', 'recorded');
-  return finish(session, context, id, 'begun', witness);
 }
 
 /** Does what is left of a destruction that was killed. */
@@ -192,17 +199,19 @@ async function finish(
   from: Step,
   witness: Witness | undefined,
 ): Promise<Pick<Destruction, 'destroyed' | 'grade'>> {
-  const record = async (step: Step) => {
-    await query(
-      session,
-      `UPDATE lethe_keys.destruction SET step = $2, ended_at = CASE WHEN $2 = 'done' THEN clock_timestamp() END WHERE id = $1`,
-      [id, step],
-    );
-  };
-  await runSteps(from, stepActions(session, context, id), record, witness);
+  await runSteps(from, stepActions(session, context, id), (step) => recordStep(session, id, step), witness);
   return readDestruction(session, id);
 }
 
-function iso(time: number): string {
+/** Writes a step of a destruction down as done. */
+export async function recordStep(session: Session, id: number, step: Step): Promise<void> {
+  await query(
+    session,
+    `UPDATE lethe_keys.destruction SET step = $2, ended_at = CASE WHEN $2 = 'done' THEN clock_timestamp() END WHERE id = $1`,
+    [id, step],
+  );
+}
+
+export function iso(time: number): string {
   return new Date(time).toISOString();
 }

@@ -1,3 +1,4 @@
+import { LetheError } from '../../errors/errors.js';
 import type { Step } from '../../retention/keys/destruction.js';
 import { worst } from '../../retention/keys/grades.js';
 import type { Destroyed } from '../../retention/keys/masters.js';
@@ -58,17 +59,22 @@ export async function readRow(session: Session, id: number): Promise<Destruction
        step, new_master, clocks FROM lethe_keys.destruction WHERE id = $1`,
     [id],
   );
+  if (!row)
+    throw new LetheError(
+      'ObjectMissing',
+      `Destruction ${id} is not in the key store any more: it was restored to an earlier state. The next run begins anew.`,
+    );
   return {
     id,
-    cause: row!.cause as Target['cause'],
-    cutoff: Number(row!.cutoff),
-    step: row!.step as Step,
-    newMaster: row!.new_master!,
-    clocks: JSON.parse(row!.clocks!),
-    ...(row!.policy !== null && { policy: row!.policy }),
-    ...(row!.days !== null && { days: JSON.parse(row!.days!) as Day[] }),
-    ...(row!.actor !== null && { actor: row!.actor }),
-    ...(row!.reason !== null && { reason: row!.reason }),
+    cause: row.cause as Target['cause'],
+    cutoff: Number(row.cutoff),
+    step: row.step as Step,
+    newMaster: row.new_master!,
+    clocks: JSON.parse(row.clocks!),
+    ...(row.policy !== null && { policy: row.policy }),
+    ...(row.days !== null && { days: JSON.parse(row.days!) as Day[] }),
+    ...(row.actor !== null && { actor: row.actor }),
+    ...(row.reason !== null && { reason: row.reason }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { LetheError } from '../../errors/errors.js';
 import type { RetentionFile } from '../../job/retention/types.js';
+import type { Step } from '../../retention/keys/destruction.js';
 import type { RedactionReceipt } from '../../retention/keys/receipts.js';
 import type { RingSource } from '../../retention/keys/source.js';
 import { query } from '../session.js';
@@ -21,6 +22,13 @@ import { readRings } from './rings.js';
 import { changed, readStore } from './rows.js';
 import { type Shrunk, shrinkWindow } from './shrink.js';
 import { readStatus, type StoreStatus } from './status.js';
+import {
+  beginDue,
+  destroyUpTo,
+  type EndedDestruction,
+  endedDestruction,
+  type NextDestruction,
+} from './stepwise.js';
 import { type Verified, type VerifyOptions, verifyStore } from './verify.js';
 
 /** A key store: what readers and sealers get their rings from, and what its operator does. */
@@ -31,6 +39,12 @@ export interface KeyStore extends RingSource {
   generate(logical?: number): Promise<Generated>;
   /** Destroys what is due. */
   destroy(request?: DestroyRequest): Promise<Destruction>;
+  /** What `destroy` does, step by step: which destruction to go on with, … */
+  beginDestruction(request?: DestroyRequest): Promise<NextDestruction>;
+  /** … doing it up to a step, … */
+  destroyUpTo(destruction: number, step: Step): Promise<void>;
+  /** … and what came of it. */
+  endedDestruction(destruction: number): Promise<EndedDestruction>;
   /** Destroys a policy, or days of it, before their time. */
   destroyEarly(request: EarlyRequest): Promise<Destruction>;
   /** A fresh master key for all. */
@@ -88,6 +102,9 @@ export async function openKeyStore(
     close: async () => undefined,
     generate: (logical) => generateDayKeys(context, logical),
     destroy: (request) => destroyDue(context, request),
+    beginDestruction: (request) => beginDue(context, request),
+    destroyUpTo: (destruction, step) => destroyUpTo(context, destruction, step),
+    endedDestruction: (destruction) => endedDestruction(context, destruction),
     destroyEarly: (request) => destroyEarly(context, request),
     rotate: (request) => rotateMaster(context, request),
     hold: (request) => holdDays(context, request),

@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { LetheError } from '../../errors/errors.js';
+import { decideCutoff } from '../../retention/keys/cutoff.js';
 import { DAY_MS, type Day } from '../../retention/token/day.js';
 import { query, type Session } from '../session.js';
 import { type StoreContext, withStore } from './context.js';
 import { copyFile, onOtherDisk } from './copy.js';
 import { readOpen } from './destruction.js';
 import { type Hold, readHolds } from './holds.js';
-import { type DayKeyRow, readDayKeys, readPolicies, readStore } from './rows.js';
+import { type DayKeyRow, readDayKeys, readPolicies, readStore, type StoreRow } from './rows.js';
 
 /** So long after its end a day key counts as overdue. Milliseconds. */
 const OVERDUE_MS = DAY_MS + 3_600_000;
@@ -25,6 +26,8 @@ export interface StoreStatus {
   readonly lastGeneration?: string;
   /** The step after which a destruction stands that is not done. */
   readonly unfinished?: string;
+  /** Seconds since the oldest key of any policy was due that is still there and not held; 0 when none is. */
+  readonly overdueSeconds: number;
   /** What somebody has to look at; empty is well. */
   readonly alarms: readonly string[];
 }
@@ -77,8 +80,10 @@ export function readStatus(context: StoreContext): Promise<StoreStatus> {
       lastDestruction: iso(store.lastCutoff),
       ...(store.lastGenerated !== undefined && { lastGeneration: iso(store.lastGenerated) }),
       ...(open && { unfinished: open.step }),
+      overdueSeconds: Math.max(0, ...policies.map(({ overdueSeconds }) => overdueSeconds)),
     };
-    return { ...status, alarms: [...alarmsOf(status), ...(await masterAlarms(session, context))] };
+    const alarms = [...alarmsOf(status), ...clockAlarms(store), ...(await masterAlarms(session, context))];
+    return { ...status, alarms };
   });
 }
 
@@ -148,6 +153,18 @@ function alarmsOf({ policies, copies, unfinished }: Omit<StoreStatus, 'alarms'>)
       alarms.push(`Policy ${id} has no key to seal with: run \`lethe retention generate\`.`);
   }
   return alarms;
+}
+
+/** Why the next destruction will be refused. */
+function clockAlarms({ simulated, now, lastCutoff }: StoreRow): string[] {
+  if (simulated) return [];
+  try {
+    decideCutoff({ logical: now, database: now, temporal: Date.now() }, lastCutoff);
+    return [];
+  } catch (error) {
+    if (error instanceof LetheError) return [error.message];
+    throw error;
+  }
 }
 
 async function masterAlarms(session: Session, context: StoreContext): Promise<string[]> {

@@ -8,7 +8,11 @@ export class WorkerProcess {
   private output = '';
   private readonly ended: Promise<void>;
 
-  constructor(stage: Stage, ends: Ends, options: { env?: Record<string, string>; threads?: number } = {}) {
+  constructor(
+    stage: Stage,
+    ends: Pick<Ends, 'env'>,
+    options: { env?: Record<string, string>; threads?: number } = {},
+  ) {
     const args = [
       'worker',
       '--task-queue',

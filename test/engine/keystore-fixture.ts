@@ -21,6 +21,8 @@ export interface StageOptions {
   readonly window?: number;
   /** Masters out of an environment variable. */
   readonly env?: boolean;
+  /** Default: a new one on the shared server of the version. */
+  readonly database?: TestDatabase;
 }
 
 /** A key store of its own: a database, folders for masters and copy, and the file that describes it. */
@@ -43,7 +45,7 @@ export interface KeyStage {
 }
 
 export async function keyStage(version: PostgresVersion = 18, options: StageOptions = {}): Promise<KeyStage> {
-  const database = await createDatabase(version);
+  const database = options.database ?? (await createDatabase(version));
   const home = await mkdtemp(join(tmpdir(), 'lethe-keys-'));
   const masters = join(home, 'masters');
   const copy = join(home, 'copy');

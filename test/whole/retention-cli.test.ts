@@ -69,7 +69,9 @@ it('says what is missing before there is a store', async () => {
 
 it('makes a store, its keys, and shows how it stands', async () => {
   await open(true);
-  const applied = await desk.lethe('retention', 'apply');
+  const refused = await desk.lethe('retention', 'apply');
+  expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('--no-schedules')]);
+  const applied = await desk.lethe('retention', 'apply', 'retention.yaml', '--no-schedules');
   expect([applied.code, applied.out]).toEqual([
     0,
     expect.stringContaining('main: 3 day keys made; 1 policy'),
