@@ -13,7 +13,7 @@ import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
 import { batchMetrics } from './metrics.js';
 import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
-import { withSource } from './source.js';
+import { withSourceAt } from './source.js';
 
 /** Loads one partition from its last committed batch on. */
 export async function anonymizePartition(
@@ -51,7 +51,7 @@ export async function load(
     heartbeat();
     if (ended) metrics(ended);
   };
-  return tellingLoss(deps, run, task.snapshot.ids, () => deps.load(task, progress, run.signal));
+  return tellingLoss(run, task.source.url, task.snapshot.ids, () => deps.load(task, progress, run.signal));
 }
 
 /** Cuts a table into partitions under the snapshot, once; the ids of those that are not done. */
@@ -64,8 +64,9 @@ export async function cutTable(deps: Dependencies, ref: RunRef, table: number): 
     const { generation } = snapshots[0];
     const task = { run: ref.run, plan, epoch: of(plan), generation, keys: run.keys, batchRows };
     const ids = snapshots.map(({ exportedId }) => exportedId);
-    const { partitions } = await tellingLoss(deps, run, ids, () =>
-      withSource(deps, run, (source) => underSnapshot(source, ids, () => cut(task, source, run.session))),
+    const url = await deps.resolve(run.pins.source.url);
+    const { partitions } = await tellingLoss(run, url, ids, () =>
+      withSourceAt(url, run, (source) => underSnapshot(source, ids, () => cut(task, source, run.session))),
     );
     return partitions.filter(({ done }) => !done).map(({ partition }) => partition);
   });
@@ -73,8 +74,8 @@ export async function cutTable(deps: Dependencies, ref: RunRef, table: number): 
 
 /** Who finds the snapshot gone marks it, so that nobody else tries it, and a holder opens a new one. */
 async function tellingLoss<T>(
-  deps: Dependencies,
   run: OpenRun,
+  sourceUrl: string,
   snapshots: readonly string[],
   body: () => Promise<T>,
 ): Promise<T> {
@@ -83,7 +84,7 @@ async function tellingLoss<T>(
   } catch (error) {
     if (error instanceof LetheError && error.type === 'SnapshotLost') {
       // No other database takes the snapshot either: then it is this worker that does not fit, and nothing is lost.
-      await withSource(deps, run, async () => undefined);
+      await withSourceAt(sourceUrl, run, async () => undefined);
       for (const id of snapshots) await loseSnapshot(run.session, run.ref.run, id);
     }
     throw error;

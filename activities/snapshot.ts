@@ -4,6 +4,7 @@ import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import {
   currentSnapshots,
+  isHeld,
   lastGeneration,
   loseSnapshot,
   publishSnapshot,
@@ -28,10 +29,10 @@ export async function holdSnapshot(deps: Dependencies, ref: RunRef, holder: numb
       deps,
       run,
       async (source) => {
-        await openSnapshot(run, source, holder);
+        const exportedId = await openSnapshot(run, source, holder);
         const tellAge = snapshotAge(ref.job, holder);
         try {
-          await keepOpen(run, source, tellAge);
+          await keepOpen(run, source, exportedId, tellAge);
         } finally {
           tellAge(0);
         }
@@ -57,14 +58,17 @@ export async function awaitSnapshot(deps: Dependencies, ref: RunRef): Promise<vo
   });
 }
 
-async function openSnapshot(run: OpenRun, source: Session, holder: number): Promise<void> {
+/** Opens and publishes a snapshot; its exported id. */
+async function openSnapshot(run: OpenRun, source: Session, holder: number): Promise<string> {
   const { session, ref } = run;
   // One holder at a time decides, so that two that start together hold one state, not two.
   await query(session, `SELECT pg_advisory_lock(hashtext('lethe/snapshot'), hashtext($1))`, [ref.run]);
   try {
     const generation = (await importSnapshot(run, source)) ?? (await newGeneration(run, source));
     const [exported] = await query(source, 'SELECT pg_export_snapshot() AS id');
-    await publishSnapshot(session, ref.run, { generation, holder, exportedId: exported!.id! });
+    const exportedId = exported!.id!;
+    await publishSnapshot(session, ref.run, { generation, holder, exportedId });
+    return exportedId;
   } finally {
     await query(session, `SELECT pg_advisory_unlock(hashtext('lethe/snapshot'), hashtext($1))`, [ref.run]);
   }
@@ -88,10 +92,14 @@ async function newGeneration({ session, ref }: OpenRun, source: Session): Promis
   return (await lastGeneration(session, ref.run)) + 1;
 }
 
-/** The heartbeat follows the source's answers: a holder that cannot reach it is replaced. */
+/**
+ * The heartbeat follows the source's answers: a holder that cannot reach it is replaced. One whose snapshot was reported
+ * gone ends too, whether the report was right or not: nobody reads that snapshot any more, and the run waits for another.
+ */
 async function keepOpen(
-  { pins, signal, ref }: OpenRun,
+  { pins, signal, ref, session }: OpenRun,
   source: Session,
+  exportedId: string,
   tellAge: (seconds: number) => void,
 ): Promise<void> {
   const since = Date.now();
@@ -99,6 +107,10 @@ async function keepOpen(
     await query(source, 'SELECT 1');
     heartbeat();
     tellAge((Date.now() - since) / 1000);
+    // A ledger that cannot be reached says nothing about the source.
+    if (!(await isHeld(session, ref.run, exportedId).catch(() => true))) {
+      throw new LetheError('SnapshotLost', 'The snapshot was reported gone; a holder opens a new one.');
+    }
     if (Date.now() - since > pins.snapshot.maxAgeSeconds * 1_000) {
       throw new LetheError(
         'SnapshotExpired',

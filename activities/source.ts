@@ -16,8 +16,16 @@ export async function withSource<T>(
   body: (source: Session) => Promise<T>,
   kind = 'c',
 ): Promise<T> {
-  const { pins, ref, signal } = run;
-  const url = await deps.resolve(pins.source.url);
+  return withSourceAt(await deps.resolve(run.pins.source.url), run, body, kind);
+}
+
+/** As `withSource`, for an address that was resolved before. */
+export async function withSourceAt<T>(
+  url: string,
+  { pins, ref, signal }: OpenRun,
+  body: (source: Session) => Promise<T>,
+  kind = 'c',
+): Promise<T> {
   return withSession(
     {
       url,

@@ -45,6 +45,16 @@ export async function loseSnapshot(session: Session, run: string, exportedId: st
   );
 }
 
+/** Whether a published snapshot still counts: nobody reported it gone. */
+export async function isHeld(session: Session, run: string, exportedId: string): Promise<boolean> {
+  const rows = await query(
+    session,
+    'SELECT FROM lethe.snapshot WHERE run = $1 AND exported_id = $2 AND lost IS NULL',
+    [run, exportedId],
+  );
+  return rows.length > 0;
+}
+
 /** The newest generation of a run, lost or not; 0 before the first. */
 export async function lastGeneration(session: Session, run: string): Promise<number> {
   const [row] = await query(

@@ -94,6 +94,20 @@ it('backends that are terminated in the middle of COPY', () =>
     await expectCalm(ends, handle);
   }));
 
+it('a snapshot that is reported gone while its holders live', () =>
+  withEnds(async (ends) => {
+    const handle = await start(ends);
+    await loading(ends);
+    const lost = await ask(
+      ends.destination,
+      'UPDATE lethe.snapshot SET lost = clock_timestamp() WHERE lost IS NULL RETURNING generation',
+    );
+    expect(lost).not.toEqual([]);
+    await expectCalm(ends, handle);
+    const [row] = await ask(ends.destination, 'SELECT max(generation) AS generation FROM lethe.snapshot');
+    expect(Number(row?.generation)).toBeGreaterThan(Number(lost[0]?.generation));
+  }));
+
 it('a run that is terminated and started again', () =>
   withEnds(async (ends) => {
     const first = await start(ends);
