@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../../embedded/process.js';
 import { LetheError } from '../../errors/errors.js';
 import { query, withSession } from '../../postgres/session.js';
 import { progressOf, runError, type SyncHandle, startSync } from '../../workers/runs.js';
@@ -64,6 +65,7 @@ let connection: Connection;
 let worker: ChildProcess;
 let env: NodeJS.ProcessEnv;
 let log = '';
+let metricsAt: string;
 const taskQueue = uniqueTaskQueue('secrecy');
 
 beforeAll(async () => {
@@ -77,7 +79,9 @@ beforeAll(async () => {
   connection = await Connection.connect({ address });
   client = new Client({ connection, namespace });
   env = { ...process.env, TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, LETHE_JOBS: folder };
-  const args = [CLI, 'worker', '--task-queue', taskQueue, '--threads', '2', '--grace', '1'];
+  metricsAt = `127.0.0.1:${await freePort()}`;
+  const of = ['--task-queue', taskQueue, '--metrics', metricsAt];
+  const args = [CLI, 'worker', ...of, '--threads', '2', '--grace', '1'];
   worker = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [worker.stdout!, worker.stderr!]) {
     stream.on('data', (text: Buffer) => {
@@ -131,10 +135,19 @@ it('no value and no key leaves the databases', async () => {
     histories: histories.flat().join('\n'),
     log,
     ledger: await ledger(),
-    show: await show(),
+    show: await ofEachRun('show', '--json'),
+    report: await ofEachRun('report', '--json'),
+    page: await pages(),
+    audit: await ofEachRun('audit', '--json'),
+    exported: await exported(),
+    metrics: await (await fetch(`http://${metricsAt}/metrics`)).text(),
   };
   // Each place is searched for what it does hold as well: else nothing was searched.
-  for (const place of ['histories', 'ledger', 'show']) expect(places[place]).toContain('public.person');
+  for (const place of ['histories', 'ledger', 'show', 'report', 'page', 'exported']) {
+    expect({ place, text: places[place] }).toEqual({ place, text: expect.stringContaining('public.person') });
+  }
+  expect(places.audit).toContain('"job": "secrecy"');
+  expect(places.metrics).toMatch(/^lethe_rows_quarantined\w*\{.*\} [1-9]/m);
   expect(places.histories).toContain('RowsQuarantined');
   expect(places.ledger).toContain('not_forty');
   expect(decoded(Buffer.from(planted[0]!).toString('base64'))).toContain(planted[0]);
@@ -237,16 +250,38 @@ async function ledger(): Promise<string> {
     .join('\n')}`;
 }
 
-async function show(): Promise<string> {
-  const rows = await ask(ends.destination.url, 'SELECT run FROM lethe.run');
+/** What a command says of each run. */
+async function ofEachRun(command: string, ...options: string[]): Promise<string> {
+  const rows = await ask(ends.destination.url, 'SELECT run FROM lethe.run ORDER BY started_at');
   const texts = await Promise.all(
-    rows.map(async ({ run }) => {
-      const args = [CLI, 'show', run!, '--job', join(folder, 'secrecy.yaml'), '--json'];
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env });
-      return `${stdout}\n${stderr}`;
-    }),
+    rows.map(({ run }) => lethe(command, run!, '--job', join(folder, 'secrecy.yaml'), ...options)),
   );
   return texts.join('\n');
+}
+
+/** The reports as pages. */
+async function pages(): Promise<string> {
+  const rows = await ask(ends.destination.url, 'SELECT run FROM lethe.run');
+  const texts = rows.map(async ({ run }) => {
+    const file = join(folder, `${run}.html`);
+    await lethe('report', run!, '--job', join(folder, 'secrecy.yaml'), '-o', file);
+    return readFileSync(file, 'utf8');
+  });
+  return (await Promise.all(texts)).join('\n');
+}
+
+async function exported(): Promise<string> {
+  const file = join(folder, 'ledger.jsonl');
+  await lethe('ledger', 'export', join(folder, 'secrecy.yaml'), '-o', file);
+  return readFileSync(file, 'utf8');
+}
+
+/** What `lethe` prints, whatever its exit code says of the run. */
+async function lethe(...args: string[]): Promise<string> {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [CLI, ...args], { env }).catch(
+    (error: { stdout: string; stderr: string }) => error,
+  );
+  return `${stdout}\n${stderr}`;
 }
 
 /** What stands in a text in base64 or hexadecimal, as bytes and as UTF-8. */

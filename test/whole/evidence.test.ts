@@ -71,6 +71,45 @@ describe('lethe report', () => {
   });
 });
 
+describe('lethe validate', () => {
+  const set = `UPDATE person SET email = `;
+
+  it('checks the copy again, says what is wrong with it, and keeps what it found', async () => {
+    const good = await desk.lethe('validate', 'people.yaml');
+    expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/Run \S+ of people is valid/) });
+    await sql(destination, `CREATE TABLE kept AS SELECT id, email FROM person ORDER BY id LIMIT 20`);
+    await sql(
+      destination,
+      `${set}'zebulon' || (id % 500 + 1) || '@secret.example' WHERE id IN (SELECT id FROM kept)`,
+    );
+    const bad = await desk.lethe('validate', 'people.yaml');
+    expect(bad).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/✗ Run \S+ of people failed \d+ of \d+ checks/),
+    });
+    expect(bad.out).toMatch(/✗ 20 values of public\.person\.email .* which identifies/);
+    expect(bad.out).toMatch(/✗ Of 500 rows of public\.person .*20 differ in email/);
+    const json = await desk.lethe('validate', 'people.yaml', '--json');
+    expect({ code: json.code, found: JSON.parse(json.out) as unknown }).toMatchObject({
+      code: 1,
+      found: { job: 'people', ok: false },
+    });
+    await sql(destination, `${set}kept.email FROM kept WHERE kept.id = person.id; DROP TABLE kept`);
+    expect(await desk.lethe('validate', 'people.yaml')).toMatchObject({ code: 0 });
+    const history = await desk.lethe('validate', 'people.yaml', '--history', '--json');
+    const records = JSON.parse(history.out) as unknown[];
+    expect(records.length).toBeGreaterThanOrEqual(5);
+    const all = [good, bad, json, history].map(({ out, err }) => out + err).join('');
+    expect(all).not.toMatch(/Zebulon|secret\.example/i);
+  });
+
+  it('says what it needs', async () => {
+    desk.write('other.yaml', JOB.replace('job: people', 'job: others'));
+    const { code, err } = await desk.lethe('validate', 'other.yaml');
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('lethe sync') });
+  });
+});
+
 describe('lethe audit', () => {
   it('finds nothing in a run as it was left, and one record that is as it was', async () => {
     const plain = await desk.lethe('audit', 'last', '--job', 'people.yaml', '--sample', '100');
