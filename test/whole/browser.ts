@@ -36,7 +36,7 @@ export class TemporalUi {
 
   static async open(uiUrl: string, namespace: string): Promise<TemporalUi> {
     const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['--no-sandbox'] });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, timezoneId: 'UTC' });
     page.setDefaultTimeout(90_000);
     return new TemporalUi(browser, page, `${uiUrl}/namespaces/${namespace}`);
   }
@@ -91,6 +91,23 @@ export class TemporalUi {
 
   async openSchedule(id: string): Promise<void> {
     await this.page.goto(`${this.root}/schedules/${encodeURIComponent(id)}`);
+  }
+
+  /** *Backfill* of the schedule that is open: what it should have started on a day (MM/DD/YYYY). */
+  async backfill(day: string): Promise<void> {
+    const { page } = this;
+    await page.locator('#schedule-actions-menu-button').click();
+    await page.getByTestId('backfill-schedule').click();
+    for (const [end, hour] of [
+      ['start', '00'],
+      ['end', '23'],
+    ]) {
+      await page.getByTestId(`backfill-${end}-date`).fill(day);
+      await page.getByTestId(`backfill-${end}-hour`).fill(hour!);
+      for (const part of ['minute', 'second']) await page.getByTestId(`backfill-${end}-${part}`).fill('00');
+    }
+    await this.screenshot('temporal-backfill');
+    await page.getByTestId('confirm-modal-button').filter({ visible: true }).click();
   }
 
   /** *Send a Signal* or *Send an Update* of the workflow that is open; returns what the form says of it. */

@@ -98,7 +98,7 @@ describeUnless(browserMissing, 'in the web UI of Temporal', () => {
     await ui.screenshot('temporal-run');
   });
 
-  it('a schedule is triggered and paused', async () => {
+  it('a schedule is triggered, backfilled and paused', async () => {
     expect((await scene.desk.lethe('apply', 'jobs/people.yaml', '--task-queue', queue)).code).toBe(0);
     const id = `sync:${job}`;
     const schedule = scene.client.schedule.getHandle(id);
@@ -117,6 +117,15 @@ describeUnless(browserMissing, 'in the web UI of Temporal', () => {
     await ui.openSchedule(id);
     await ui.page.getByRole('link', { name: workflowId }).first().waitFor();
     await ui.screenshot('temporal-schedule');
+    await ui.backfill('01/05/2026');
+    await until('it was backfilled', async () => (await runs()).length === 2);
+    const { workflow } = (await runs()).find((one) => one.action.workflow.workflowId !== workflowId)!.action;
+    expect(workflow.workflowId).toContain('2026-01-05T03:00:00Z');
+    expect(await scene.client.workflow.getHandle<typeof syncJob>(workflow.workflowId).result()).toMatchObject(
+      {
+        verdict: { ok: true, rows: 3900 },
+      },
+    );
     await ui.page.locator('#schedule-actions-primary-button').click();
     const dialog = ui.page.locator('dialog[open], [role=dialog]').filter({ visible: true });
     await dialog.getByRole('textbox').fill('The source is being moved.');
