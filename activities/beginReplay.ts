@@ -23,7 +23,7 @@ import { query, type Session, withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { isAlive } from './open.js';
 import { loadingLayers, preparedTable } from './prepare.js';
-import { findInput } from './resolve.js';
+import { findInput, withRetentionOf } from './resolve.js';
 import { type OpenRun, withRun } from './run.js';
 import { withSource } from './source.js';
 import type { BegunReplay, ReplayInput } from './types.js';
@@ -197,8 +197,11 @@ async function planReplay(
   return withSource(deps, run, async (source) => {
     const pinned = await withFilenodes(source, pins.plan);
     if (!input.file && !input.job) return { plan: pinned, jobText: pins.jobText, warnings: [] };
-    const { job, text } = await findInput(deps, input);
+    const loaded = await findInput(deps, input);
+    const { text } = loaded;
     if (text === pins.jobText) return { plan: pinned, jobText: pins.jobText, warnings: [] };
+    // Most rows are sealed already, by the file that the run pinned.
+    const job = await withRetentionOf(deps, loaded, input, pins.retention);
     const planned = await planJob(job, source, session, true);
     refusePlan(planned.plan);
     const { plan, changed } = correctPlan(pinned, planned.plan, planned);

@@ -13,6 +13,7 @@ import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
 import { batchMetrics } from './metrics.js';
 import { heartbeatTimeout, type OpenRun, withRun } from './run.js';
+import { sealingOf } from './sealing.js';
 import { withSourceAt } from './source.js';
 
 /** Loads one partition from its last committed batch on. */
@@ -107,6 +108,7 @@ export async function loadTask(
     source: { url: await deps.resolve(pins.source.url), encoding: pins.source.encoding },
     destination: { url: run.destinationUrl },
     jobKey: parseJobKey(await deps.resolve(ref.key)),
+    ...(await sealingOf(deps, pins)),
     consistency: plan.consistency,
     mode: plan.mode,
     execution: plan.execution,

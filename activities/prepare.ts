@@ -14,7 +14,7 @@ import { copySchema } from '../postgres/schemaCopy.js';
 import { type Session, withSession } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { knownSources } from './knownSources.js';
-import { findInput } from './resolve.js';
+import { findInput, withRetentionOf } from './resolve.js';
 import { activityFailure, endFormerSessions, sessionName } from './run.js';
 import type { PreparedRun, PreparedTable, SyncJobInput } from './types.js';
 
@@ -27,7 +27,9 @@ const SMALL_BYTES = 4 * 1024 * 1024;
  */
 export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJobInput): Promise<PreparedRun> {
   try {
-    const { job, text } = await findInput(deps, input);
+    const loaded = await findInput(deps, input);
+    const { text } = loaded;
+    const job = await withRetentionOf(deps, loaded, input);
     const [sourceUrl, destinationUrl, keyText] = await Promise.all(
       [job.source.url, job.destination.url, job.key].map((reference) => deps.resolve(reference)),
     );
@@ -64,6 +66,7 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
           runTime: new Date().toISOString(),
           source: { url: job.source.url, encoding: job.source.encoding },
           snapshot: job.source.snapshot,
+          ...(job.retention?.read && { retention: pinnedRetention(job.retention.read) }),
         };
         await insertRun(destination, {
           run: ref.run,
@@ -79,6 +82,10 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
   } catch (error) {
     throw activityFailure(error);
   }
+}
+
+function pinnedRetention({ name, text, hash }: NonNullable<Pins['retention']>): Pins['retention'] {
+  return { name, text, hash };
 }
 
 interface Ends {

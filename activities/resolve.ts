@@ -1,7 +1,10 @@
+import { basename, join } from 'node:path';
 import { uuidv7 } from 'uuidv7';
 import { LetheError } from '../errors/errors.js';
 import { findJob, listJobs } from '../job/folder.js';
 import { jobInvalid, type LoadedJob, parseJob } from '../job/load.js';
+import { withRetention, withRetentionText } from '../job/retention/ofJob.js';
+import type { Job, RetentionText } from '../job/types.js';
 import type { Dependencies } from './dependencies.js';
 import { toFailure } from './failure.js';
 import type { ResolvedRun, SyncJobInput } from './types.js';
@@ -40,6 +43,23 @@ export async function findInput(deps: Dependencies, input: SyncJobInput): Promis
       ? `No job was named, and the job folder of this worker (LETHE_JOBS) holds none. Start syncJob with {"job": "NAME"} after putting NAME's file there.`
       : `No job was named. Start syncJob with {"job": "${known[0]}"}. Known jobs: ${known.join(', ')}.`,
   );
+}
+
+/**
+ * The job with the retention file that it names: as it came with the job's text, or from disk.
+ *
+ * @param pinned The file that the run goes by already.
+ */
+export async function withRetentionOf(
+  deps: Dependencies,
+  { job, file }: Pick<LoadedJob, 'job' | 'file'>,
+  input: SyncJobInput,
+  pinned?: RetentionText,
+): Promise<Job> {
+  const text = pinned ?? input.file?.retention;
+  if (text) return withRetentionText(job, text);
+  const folder = deps.jobsFolder ?? '.';
+  return withRetention(job, input.file ? join(folder, basename(file)) : file);
 }
 
 function requireFolder(deps: Dependencies): string {

@@ -11,8 +11,11 @@ import type { KeyActivities } from './keyTypes.js';
 export interface SyncJobInput {
   /** Name of a job in the worker's job folder (`LETHE_JOBS`). */
   job?: string;
-  /** Or the text of a job file, as `lethe sync FILE` sends it: references only, no secret. */
-  file?: { name: string; text: string };
+  /**
+   * Or the text of a job file, as `lethe sync FILE` sends it, with that of the retention file that it names: references
+   * only, no secret.
+   */
+  file?: { name: string; text: string; retention?: { name: string; text: string } };
   /** Name of an overlay under `environments:`, as `--env`. */
   env?: string;
   /** Accepts that columns come out differently than in earlier runs of the job, as `--accept-domains`. */

@@ -11,7 +11,7 @@ import {
 import { canonicalPrf, type JobKeys, partPrf } from './keys.js';
 import { getTransformer, versions } from './registry.js';
 import { loadSandbox } from './sandbox.js';
-import type { Column, ColumnTransform, ColumnType, Prf, TransformerSpec } from './transformer.js';
+import type { Column, ColumnTransform, ColumnType, Prf, Sealing, TransformerSpec } from './transformer.js';
 
 export type { FailedValue, RuleBranch, SourceChunk } from './branches.js';
 
@@ -62,12 +62,14 @@ export interface CompiledTable {
  *
  * @param prf The function of the column's domain, from `jobKeys`.
  * @param shared The function that all columns of the job share; `prf` where there is only one column.
+ * @param sealing For `retain`.
  */
 export function compileColumn(
   spec: TransformerSpec,
   type: ColumnType,
   prf: Prf,
   shared: Prf = prf,
+  sealing?: Sealing,
 ): ColumnTransform {
   const transformer = getTransformer(spec.name);
   const options = transformer.options.parse(spec.options);
@@ -79,7 +81,9 @@ export function compileColumn(
     type,
     prf: canonicalPrf(prf, type.equality),
     shared,
-    nested: (inner, innerType, label) => compileColumn(inner, innerType, partPrf(prf, label), shared),
+    ...(sealing && { sealing }),
+    nested: (inner, innerType, label) =>
+      compileColumn(inner, innerType, partPrf(prf, label), shared, sealing),
   });
 }
 
@@ -146,7 +150,7 @@ function compileBranches(
     }
     return {
       rule,
-      transform: compileColumn(spec, type, prf, shared),
+      transform: compileColumn(spec, type, prf, shared, keys.sealing),
       mayEqualInput: transformer.proof(type, options).mayEqualInput,
       needs: needs.flatMap((need) => (need === 'key' ? table.key : need)),
     };

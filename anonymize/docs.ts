@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { dayKeys } from '../retention/token/ring.js';
 import { compileColumn } from './compile.js';
 import { jobKeys } from './keys.js';
 import { getTransformer, parseSpec, transformers } from './registry.js';
+import { sealingWith } from './sealing.js';
 import { nestedSpec } from './spec.js';
-import type { ColumnType, Proof, Transformer, TransformerSpec } from './transformer.js';
+import type { ColumnType, Proof, Sealing, Transformer, TransformerSpec } from './transformer.js';
 
 /** The key of all examples: the bytes 0 to 31. */
 const KEY = Uint8Array.from({ length: 32 }, (_, i) => i);
@@ -29,6 +31,7 @@ const GROUPS: readonly (readonly [title: string, names: readonly string[]])[] = 
   ['Keys and codes', ['permute', 'uuid', 'hash', 'creditCard', 'iban', 'ip', 'url']],
   ['Numbers and dates', ['noise', 'range', 'dateShift', 'dateTruncate']],
   ['Text', ['mask', 'scramble', 'regexReplace', 'pick']],
+  ['Values that fade', ['retain']],
   ['Documents and code', ['json', 'js']],
 ];
 
@@ -91,7 +94,8 @@ function exampleOf({ name, example }: Transformer): Example {
 
 /** The transformer as the job file has it, an input, and the output that the documentation key gives. */
 function exampleText({ name, example }: Transformer, { raw, spec, type }: Example): string {
-  const transform = compileColumn(spec, type, jobKeys(KEY).domain('docs'));
+  const prf = jobKeys(KEY).domain('docs');
+  const transform = compileColumn(spec, type, prf, prf, exampleSealing());
   const [output] = transform([example.input], {
     size: 1,
     fail: (_, reason) => {
@@ -100,6 +104,20 @@ function exampleText({ name, example }: Transformer, { raw, spec, type }: Exampl
     source: () => ['1'],
   });
   return `\`\`\`text\n${typeof raw === 'string' ? raw : inline(raw)}\n${example.input}\n→ ${output ?? 'NULL'}\n\`\`\`\n`;
+}
+
+/** The same tokens every time: a deterministic policy, and the documentation key as day key. */
+function exampleSealing(): Sealing {
+  const day = '2026-03-10';
+  const ring = { policy: 'ip', asOf: day, first: day, gone: [], simulated: true } as const;
+  const keys = new Map([[day, dayKeys(KEY, 'ip', day)]]);
+  const policy = { id: 'ip', name: 'ip', window: 30, store: 'main', context: '', expired: '[expired]' };
+  return sealingWith({
+    day,
+    policies: { ip: { ...policy, deterministic: true, requireGrade: 'bestEffort' } },
+    rings: [{ ...ring, keys }],
+    contexts: [],
+  });
 }
 
 /** One line of YAML. */

@@ -5,7 +5,7 @@ import { hkdf } from '../crypto/hkdf.js';
 import { type Signer, signer } from '../crypto/sign.js';
 import { LetheError } from '../errors/errors.js';
 import { canonicalColumn } from './canonical.js';
-import type { Column, ColumnType, Prf } from './transformer.js';
+import type { Column, ColumnType, Prf, Sealing } from './transformer.js';
 
 /** Everything that a job key is used for, each under a key of its own. */
 export interface JobKeys {
@@ -21,6 +21,8 @@ export interface JobKeys {
   readonly evidence: Cmac;
   /** Signs a run's report. */
   readonly signing: Signer;
+  /** Day keys for `retain`, where the job has any; no part of the job key. */
+  readonly sealing?: Sealing;
 }
 
 /**

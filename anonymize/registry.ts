@@ -27,6 +27,7 @@ import { pick } from './transformers/pick.js';
 import { postalCode } from './transformers/postalCode.js';
 import { range } from './transformers/range.js';
 import { regexReplace } from './transformers/regexReplace.js';
+import { retain } from './transformers/retain.js';
 import { scramble } from './transformers/scramble.js';
 import { street } from './transformers/street.js';
 import { url } from './transformers/url.js';
@@ -63,6 +64,7 @@ const ALL: readonly Transformer<any>[] = [
   postalCode,
   range,
   regexReplace,
+  retain,
   scramble,
   street,
   url,
@@ -116,7 +118,7 @@ export function specHash(spec: TransformerSpec): string {
 }
 
 /** A spec and all specs inside its options. */
-function* nestedSpecs(value: unknown): Generator<TransformerSpec> {
+export function* nestedSpecs(value: unknown): Generator<TransformerSpec> {
   if (typeof value !== 'object' || value === null) return;
   const { name, options } = value as Partial<TransformerSpec>;
   const isSpec = Object.keys(value).length === 2 && typeof name === 'string' && typeof options === 'object';

@@ -71,6 +71,40 @@ export interface Proof {
   readonly maxInteger?: string;
 }
 
+/** What `retain` says of a column. */
+export interface SealingRule {
+  /** Two characters of a–z and 0–9. */
+  readonly policy: string;
+  /** Label that tokens are bound to; default the policy's. */
+  readonly context?: string;
+  /** Only matches of it are sealed: a pattern's name, or a regular expression. Default the whole value. */
+  readonly pattern?: string;
+}
+
+/** Sealing as `retain` needs it. It holds keys, so it is handed in by whoever has them: `anonymize/sealing.ts`. */
+export interface Sealing {
+  /** The UTC day of the run, yyyy-mm-dd. */
+  readonly day: string;
+  /**
+   * Turns values into tokens; what is a token of ours already stays, and what is dated a day that is over becomes what
+   * its policy says of expired values. Salts are random: two calls give two results.
+   *
+   * @param days Of each value, yyyy-mm-dd, or null where its row has none: such a value is refused.
+   * @param fail Hears of what cannot be sealed, which becomes null. The reason holds no value.
+   */
+  seal(
+    rule: SealingRule,
+    values: Column,
+    days: readonly (string | null)[],
+    fail: (place: number, reason: string) => void,
+  ): (string | null)[];
+  /**
+   * Values with what their tokens hold in place of them, marked so that no plain text looks like it: for comparing what
+   * was sealed twice. Undefined where a token's day is over. Without it sealed values are not compared.
+   */
+  opened?(values: Column): (string | null | undefined)[];
+}
+
 /** What a transformer gets to build its function for one column. */
 export interface CompileContext<O> {
   readonly options: O;
@@ -82,6 +116,8 @@ export interface CompileContext<O> {
    * are taken as they are.
    */
   readonly shared: Prf;
+  /** For `retain`; where nothing is sealed there is none. */
+  readonly sealing?: Sealing;
   /** Builds the function of a nested transformer; `label` separates its keyed function from its siblings'. */
   nested(spec: TransformerSpec, type: ColumnType, label: string): ColumnTransform;
 }

@@ -4,6 +4,8 @@ import { LetheError } from '../errors/errors.js';
 import { findJob, jobFolder } from '../job/folder.js';
 import { type LoadedJob, loadJob, readJobText } from '../job/load.js';
 import { referenceMistake, resolveReference } from '../job/references.js';
+import { withRetention } from '../job/retention/ofJob.js';
+import type { RetentionText } from '../job/types.js';
 
 const FILES = ['.yaml', '.yml', '.json', '.js', '.mjs'];
 
@@ -16,9 +18,22 @@ export function jobArgument(argument: string, env?: string): Promise<LoadedJob> 
   return isFile(argument) ? loadJob(argument, { env }) : findJob(jobFolder(), argument, { env });
 }
 
+/** JOB for commands that plan: with the retention file that it names. */
+export async function plannedArgument(argument: string, env?: string): Promise<LoadedJob> {
+  const loaded = await jobArgument(argument, env);
+  return { ...loaded, job: await withRetention(loaded.job, loaded.file) };
+}
+
 /** What `sync` hands to the workflow: the text as it is in the file; the worker lays the environment over it. */
-export async function jobText(loaded: LoadedJob): Promise<{ name: string; text: string }> {
-  return { name: loaded.file, text: await readJobText(loaded.file) };
+export async function jobText(
+  loaded: LoadedJob,
+): Promise<{ name: string; text: string; retention?: RetentionText }> {
+  const read = loaded.job.retention?.read;
+  return {
+    name: loaded.file,
+    text: await readJobText(loaded.file),
+    ...(read && { retention: { name: read.name, text: read.text } }),
+  };
 }
 
 /** SOURCE or DEST on a command line: a connection URL, a reference, or a job file whose side is meant. */

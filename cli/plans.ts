@@ -1,4 +1,5 @@
-import { jobKeys, parseJobKey } from '../anonymize/keys.js';
+import { type JobKeys, jobKeys, parseJobKey } from '../anonymize/keys.js';
+import { throwawaySealing } from '../anonymize/sealing.js';
 import { LetheError } from '../errors/errors.js';
 import { resolveReference } from '../job/references.js';
 import type { Job } from '../job/types.js';
@@ -49,9 +50,16 @@ export async function preview(
   return previewRows({
     source: { url, encoding: job.source.encoding },
     table,
-    keys: jobKeys(key, job.consistency === 'run' ? (options.run ?? 'preview') : undefined),
+    keys: previewKeys(job, key, options.run),
     runTime: new Date().toISOString(),
     limit: options.limit,
     ...(options.key && { key: options.key }),
   });
+}
+
+/** Values are sealed with keys of the moment: a look at a job asks no key store for its own. */
+function previewKeys(job: Job, key: Uint8Array, run = 'preview'): JobKeys {
+  const keys = jobKeys(key, job.consistency === 'run' ? run : undefined);
+  const policies = Object.values(job.retention?.read?.file.policies ?? {});
+  return { ...keys, sealing: throwawaySealing(policies, new Date().toISOString().slice(0, 10)) };
 }

@@ -64,6 +64,9 @@ export function normalize(raw: Record<string, unknown>, reading: Reading): Job {
     batchRows: file.batchRows ?? 50_000,
     concurrency: file.concurrency ?? 4,
     checks: readChecks(raw.checks, reading),
+    ...(typeof raw.retention === 'string' && {
+      retention: { path: raw.retention, position: reading.source.position(['retention'], 'key') },
+    }),
   };
 }
 

@@ -294,6 +294,11 @@ export const jobSchema = closed({
     .max(64)
     .describe('Partitions in flight at once, over all tables. Default 4.')
     .optional(),
+  retention: z
+    .string()
+    .min(1)
+    .describe('Path of the retention file whose policies `retain` seals by, relative to this file.')
+    .optional(),
   checks: checksSchema
     .describe('What a finished run is checked for, and what a failed check means.')
     .optional(),

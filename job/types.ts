@@ -1,4 +1,5 @@
 import type { TransformerSpec } from '../anonymize/transformer.js';
+import type { RetentionFile } from './retention/types.js';
 
 /**
  * A job after loading: validated, defaults filled in, overlays applied, specs normalized. References stay references
@@ -42,6 +43,26 @@ export interface Job {
   /** Partitions in flight at once, over all tables. Default 4. */
   readonly concurrency: number;
   readonly checks: CheckSettings;
+  /** The retention file whose policies `retain` goes by. */
+  readonly retention?: JobRetention;
+}
+
+export interface JobRetention {
+  /** As the job file says it: relative to the job file. */
+  readonly path: string;
+  readonly position: Position;
+  /** What is in it; absent until it was read (`job/retention/ofJob.ts`). */
+  readonly read?: RetentionText & {
+    /** SHA-256 of the text, hex. */
+    readonly hash: string;
+    readonly file: RetentionFile;
+  };
+}
+
+/** The text of a retention file: references, no secrets. `name` is for messages. */
+export interface RetentionText {
+  readonly name: string;
+  readonly text: string;
 }
 
 /** What a failed check means: the run fails, or it is only said. */

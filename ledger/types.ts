@@ -45,6 +45,8 @@ export interface Pins {
   readonly jobText: string;
   /** ISO 8601, UTC; what `:run_time` stands for. */
   readonly runTime: string;
+  /** The retention file that sealing goes by, where the job seals: references, no secrets. `hash`: SHA-256, hex. */
+  readonly retention?: { readonly name: string; readonly text: string; readonly hash: string };
 }
 
 export interface RunRow {

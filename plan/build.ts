@@ -15,6 +15,7 @@ import { pinRules } from './pins.js';
 import type { Plan } from './plan.js';
 import { collectReferences } from './references.js';
 import { compareDomains, type RememberedDomains } from './remembered.js';
+import { judgeSealing } from './sealing.js';
 import { planFreeSequences } from './sequences.js';
 import { planTable } from './table-plan.js';
 import { pairTables } from './tables.js';
@@ -50,6 +51,7 @@ export function buildPlan(input: PlanInput): Plan {
   const acceptance = new Acceptance(findings);
   proveUniqueness(tables, decisions, acceptance, findings);
   proveConstraints(tables, decisions, acceptance, findings);
+  judgeSealing(job, tables, decisions, findings);
   acceptance.reportUnused(tables);
   judgeOutside(job, tables, source, destination, decisions, findings);
   judgeUpsert(job, findings);

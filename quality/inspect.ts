@@ -129,7 +129,13 @@ async function inspectRows(
     if (settings.recompute.severity === 'off' || (!stage.keyed && !table.sample.whole)) continue;
     const unsteady = request.unsteady.has(tablePlan.id);
     const changed = await countChanged(source, table);
-    recomputed.push({ table: tablePlan.id, rows: stage.rows, ...(await stage.compare()), changed, unsteady });
+    recomputed.push({
+      table: tablePlan.id,
+      rows: stage.rows,
+      ...(await stage.compare(keys.sealing)),
+      changed,
+      unsteady,
+    });
   }
   for (const [done, { table, stage }] of staged.entries()) {
     report({ phase: 'destination', table: tableText(table.plan.source), done, of: steps });

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { jobKeys } from '../anonymize/keys.js';
+import { type SealingKeys, withSealing } from '../anonymize/sealing.js';
 import { LetheError } from '../errors/errors.js';
 import type { CheckSettings } from '../job/types.js';
 import type { Plan } from '../plan/plan.js';
@@ -21,6 +22,8 @@ export interface InspectTask {
   readonly destination: { readonly url: string };
   /** 32 bytes. */
   readonly jobKey: Uint8Array;
+  /** Day keys, where the job seals: without them what is sealed is not compared. */
+  readonly sealing?: SealingKeys;
   readonly plan: Plan;
   readonly settings: CheckSettings;
   /** ISO 8601, UTC. */
@@ -41,7 +44,10 @@ export async function inspectRun(
   signal: AbortSignal,
 ): Promise<Inspection> {
   const { plan, applicationName } = task;
-  const keys = jobKeys(task.jobKey, plan.consistency === 'run' ? task.run : undefined);
+  const keys = withSealing(
+    jobKeys(task.jobKey, plan.consistency === 'run' ? task.run : undefined),
+    task.sealing,
+  );
   const request = {
     plan,
     settings: task.settings,

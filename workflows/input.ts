@@ -24,6 +24,9 @@ export function checkInput(input: unknown): SyncJobWorkflowInput {
     mistakes.push('"acceptDomains" must be true or false');
   if (given.file !== undefined && !isFile(given.file))
     mistakes.push('"file" must be {"name": string, "text": string}');
+  const { retention } = (given.file ?? {}) as { retention?: unknown };
+  if (retention !== undefined && !isFile(retention))
+    mistakes.push('"file.retention" must be {"name": string, "text": string}');
   if (given.job !== undefined && given.file !== undefined) mistakes.push('give "job" or "file", not both');
   if (mistakes.length > 0) {
     throw ApplicationFailure.nonRetryable(

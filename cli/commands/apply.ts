@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { jobArgument, jobText } from '../inputs.js';
+import { jobText, plannedArgument } from '../inputs.js';
 import { withTemporal } from '../session.js';
 import { paint, say, sayJson } from '../terminal.js';
 
@@ -29,7 +29,7 @@ Examples:
 }
 
 async function run(argument: string, options: ApplyOptions): Promise<void> {
-  const loaded = await jobArgument(argument, options.env);
+  const loaded = await plannedArgument(argument, options.env);
   await withTemporal({ worker: 'never', lasting: true }, async ({ cluster }) => {
     const { applySchedule, removeSchedule } = await import('../../workers/schedule.js');
     const { job } = loaded;

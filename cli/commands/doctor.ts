@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Check } from '../../workers/doctor.js';
 import { EXIT } from '../exit.js';
-import { jobArgument } from '../inputs.js';
+import { plannedArgument } from '../inputs.js';
 import { paint, say, sayJson, tell } from '../terminal.js';
 
 export function define(command: Command): void {
@@ -24,7 +24,7 @@ const MARK = { ok: () => paint.green('✓'), note: () => paint.yellow('!'), wron
 
 async function run(argument: string | undefined, options: { env?: string; json?: boolean }): Promise<void> {
   const { doctor } = await import('../../workers/doctor.js');
-  const job = argument === undefined ? undefined : (await jobArgument(argument, options.env)).job;
+  const job = argument === undefined ? undefined : (await plannedArgument(argument, options.env)).job;
   const checks: Check[] = [];
   for await (const check of doctor(job, tell)) {
     checks.push(check);

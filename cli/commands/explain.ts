@@ -4,7 +4,7 @@ import { didYouMean } from '../../job/nearest.js';
 import { tableText } from '../../plan/catalog.js';
 import type { Plan, TablePlan } from '../../plan/plan.js';
 import { refusePlan } from '../../plan/refuse.js';
-import { jobArgument } from '../inputs.js';
+import { plannedArgument } from '../inputs.js';
 import { planOf, preview } from '../plans.js';
 import { previewText } from '../print/preview.js';
 import { say, sayJson, tell } from '../terminal.js';
@@ -31,7 +31,7 @@ interface ExplainOptions {
 }
 
 async function run(argument: string, name: string, key: string[], options: ExplainOptions): Promise<void> {
-  const { job } = await jobArgument(argument, options.env);
+  const { job } = await plannedArgument(argument, options.env);
   if (job.consistency === 'run' && options.run === undefined) {
     throw new LetheError(
       'JobInvalid',

@@ -7,7 +7,7 @@ import type { Job } from '../../job/types.js';
 import type { Plan } from '../../plan/plan.js';
 import { shortType } from '../../plan/types.js';
 import { EXIT } from '../exit.js';
-import { jobArgument } from '../inputs.js';
+import { plannedArgument } from '../inputs.js';
 import { planOf, preview } from '../plans.js';
 import { planText } from '../print/plan.js';
 import { previewText } from '../print/preview.js';
@@ -43,7 +43,7 @@ Examples:
 }
 
 async function run(argument: string, options: PlanOptions): Promise<void> {
-  const loaded = await jobArgument(argument, options.env);
+  const loaded = await plannedArgument(argument, options.env);
   const { job } = loaded;
   const { plan, source } = await planOf(job, options.acceptDomains);
   if (options.json) sayJson(plan);

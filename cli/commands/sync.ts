@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { LoadedJob } from '../../job/load.js';
 import { reportError } from '../exit.js';
 import { followToEnd } from '../follow.js';
-import { jobArgument, jobText } from '../inputs.js';
+import { jobText, plannedArgument } from '../inputs.js';
 import { countsText, verdictText } from '../print/run.js';
 import { type TemporalSession, uiLink, withTemporal } from '../session.js';
 import { duration, paint, say, sayJson, tell } from '../terminal.js';
@@ -40,7 +40,7 @@ Examples:
 }
 
 async function run(argument: string, options: SyncOptions): Promise<void> {
-  const loaded = await jobArgument(argument, options.env);
+  const loaded = await plannedArgument(argument, options.env);
   if (options.detach) {
     await withTemporal({ worker: 'never', lasting: true }, (session) => detach(session, loaded, options));
   } else {

@@ -1,4 +1,5 @@
 import type { JobKeys } from '../../anonymize/keys.js';
+import { BLIND } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
 import type { QuarantineRecord } from '../../ledger/records.js';
 import type { Pins } from '../../ledger/types.js';
@@ -93,7 +94,12 @@ async function readRecord(
   table: TablePlan,
   { keys, pins, run }: RowOptions,
 ): Promise<{ digest: Buffer; keyHash: string } | undefined> {
-  const { carefulShape: shape } = await tableReading(source, table, keys, pins.runTime);
+  const { carefulShape: shape } = await tableReading(
+    source,
+    table,
+    { ...keys, sealing: BLIND },
+    pins.runTime,
+  );
   await query(source.session, 'SET LOCAL enable_seqscan = off');
   const condition = await keyCondition(source.session, table);
   for (const unit of table.units) {

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { JobKeys } from '../../anonymize/keys.js';
+import { BLIND } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
 import type { Findings } from '../../ledger/audit/findings.js';
 import type { BatchRecord } from '../../ledger/records.js';
 import type { Bounds, Pins } from '../../ledger/types.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
+import { isSealed } from '../../plan/sealing.js';
 import { decodeRows } from '../copy/decode.js';
 import { RowEncoder } from '../copy/encode.js';
 import { sanitize } from '../errors.js';
@@ -93,7 +95,8 @@ class Sample {
         first ??= found;
         if (found.sourceDigest !== batch.facts.sourceDigest) continue;
         matched = found;
-        if (way.careful || comesOut(batch, found)) return this.asItWas(found);
+        if (way.careful || tables.some((one) => one.plan.columns.some(isSealed)) || comesOut(batch, found))
+          return this.asItWas(found);
         break;
       }
     }
@@ -127,7 +130,10 @@ class Sample {
       const plan = whole.tables.find((table) => table.id === id);
       if (!plan) continue;
       const now = await tableNow(source, plan, from.elsewhere);
-      made.push({ plan, reading: 'gone' in now ? now : await tableReading(source, now, keys, runTime) });
+      made.push({
+        plan,
+        reading: 'gone' in now ? now : await tableReading(source, now, { ...keys, sealing: BLIND }, runTime),
+      });
     }
     this.tables.set(id, made);
     return made;

@@ -1,5 +1,7 @@
+import type { Sealing } from '../../anonymize/transformer.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
+import { isSealed } from '../../plan/sealing.js';
 import { readOrderings } from '../catalog/operators.js';
 import { RowEncoder } from '../copy/encode.js';
 import { type CopyIn, copyIn } from '../copy/in.js';
@@ -8,6 +10,7 @@ import { quoteColumns, quoteIdent, quoteTable, wholeTable } from '../identifiers
 import { query, type Session } from '../session.js';
 import { imageColumns, imageSql } from '../settle/suspects.js';
 import type { InspectedTable, SourceRows } from './sample.js';
+import { readTexts } from './texts.js';
 
 /**
  * What rows of the source must have become, in a temporary table of the destination with its column types: the server
@@ -78,9 +81,14 @@ export class Stage {
     return this.pair !== undefined;
   }
 
-  /** Rows that are not there; by column, rows that hold something else. Columns of the key are what rows are found by. */
-  async compare(): Promise<{ missing: number; differing: Record<string, number> }> {
-    return this.pair === undefined ? this.compareImages() : this.compareRows(this.pair);
+  /**
+   * Rows that are not there; by column, rows that hold something else. Columns of the key are what rows are found by. Tokens
+   * are opened here, where the keys are, and what they hold is compared.
+   */
+  async compare(sealing?: Sealing): Promise<{ missing: number; differing: Record<string, number> }> {
+    if (this.pair === undefined) return this.compareImages();
+    const { missing, differing } = await this.compareRows(this.pair);
+    return { missing, differing: { ...differing, ...(await this.compareSealed(sealing)) } };
   }
 
   /** `FROM` item: the rows of the destination, as `d`, that those of the stage became. */
@@ -97,7 +105,10 @@ export class Stage {
   private async compareRows(pair: string) {
     const { plan } = this.table;
     const keys = new Set(keyColumns(plan) ?? []);
-    const compared = plan.columns.map(({ destination }) => destination).filter((name) => !keys.has(name));
+    const compared = plan.columns
+      .filter((column) => !isSealed(column))
+      .map(({ destination }) => destination)
+      .filter((name) => !keys.has(name));
     const counts = compared.map((name, i) => {
       const column = quoteIdent(name);
       return `count(*) FILTER (WHERE d.tableoid IS NOT NULL AND s.${column}::text IS DISTINCT FROM d.${column}::text) AS c${i}`;
@@ -112,6 +123,24 @@ export class Stage {
       missing: Number(row!.missing),
       differing: Object.fromEntries(differing.filter(([, rows]) => rows > 0)),
     };
+  }
+
+  private async compareSealed(sealing: Sealing | undefined): Promise<Record<string, number>> {
+    const names = this.table.plan.columns.filter(isSealed).map(({ destination }) => destination);
+    if (names.length === 0 || !sealing?.opened) return {};
+    const fields = names.flatMap((name) => [`s.${quoteIdent(name)}::text`, `d.${quoteIdent(name)}::text`]);
+    const differing: Record<string, number> = {};
+    const select = `SELECT ${fields.join(', ')} FROM ${this.from()!}`;
+    for await (const values of readTexts(this.session, select, fields.length)) {
+      for (const [i, name] of names.entries()) {
+        const [made, there] = [sealing.opened(values[2 * i]!), sealing.opened(values[2 * i + 1]!)];
+        const rows = made.filter(
+          (value, row) => value !== undefined && there[row] !== undefined && value !== there[row],
+        ).length;
+        if (rows > 0) differing[name] = (differing[name] ?? 0) + rows;
+      }
+    }
+    return differing;
   }
 
   /** Without a key: as many rows that look alike in every column, on both sides. */

@@ -1,4 +1,5 @@
 import { jobKeys } from '../../anonymize/keys.js';
+import { withSealing } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
 import { countPartitions, readPartition } from '../ledger/batches.js';
 import { openSession, query, type Session } from '../session.js';
@@ -22,7 +23,10 @@ export async function loadPartitions(
   report: (progress: LoadProgress) => void,
   signal: AbortSignal,
 ): Promise<LoadResult> {
-  const keys = jobKeys(task.jobKey, task.consistency === 'run' ? task.run : undefined);
+  const keys = withSealing(
+    jobKeys(task.jobKey, task.consistency === 'run' ? task.run : undefined),
+    task.sealing,
+  );
   const prefix = `lethe:${task.run}/${unitOf(task)}/`;
   const { source, destination } = await openBoth(task, `${prefix}${task.attempt}`, signal);
   try {

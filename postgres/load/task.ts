@@ -1,3 +1,4 @@
+import type { SealingKeys } from '../../anonymize/sealing.js';
 import type { ExecutionPlan, TablePlan } from '../../plan/plan.js';
 import type { Epoch } from '../fence.js';
 
@@ -13,6 +14,8 @@ export interface PartitionTask {
   readonly destination: { readonly url: string };
   /** The job key, 32 bytes. */
   readonly jobKey: Uint8Array;
+  /** Day keys, where the job seals. */
+  readonly sealing?: SealingKeys;
   readonly consistency: 'job' | 'run';
   readonly mode: 'replace' | 'upsert';
   readonly execution: ExecutionPlan;

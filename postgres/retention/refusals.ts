@@ -2,14 +2,8 @@ import type { SealedColumn, SealedTable } from '../../job/retention/types.js';
 import { parsePath } from '../../json/path.js';
 import { type CatalogColumn, type CatalogTable, tableText } from '../../plan/catalog.js';
 import type { Policy } from '../../retention/keys/policy.js';
-import { HEADER_LENGTH, SALT_LENGTH, TAG_LENGTH } from '../../retention/token/format.js';
+import { tokenLength } from '../../retention/token/format.js';
 import { type ChosenPolicy, chosenPolicies } from './choices.js';
-
-/** Characters of a token of so many bytes. */
-export function tokenLength(bytes: number, pad = 0): number {
-  const plain = pad > 0 ? Math.ceil((bytes + 1) / pad) * pad : bytes;
-  return HEADER_LENGTH + Math.ceil(((SALT_LENGTH + plain + TAG_LENGTH) * 4) / 3) + 1;
-}
 
 /** What a column must have room for at least: a token of so many bytes. */
 const USUAL_BYTES = 16;

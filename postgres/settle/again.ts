@@ -1,5 +1,6 @@
 import { prepareTable } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
+import { BLIND } from '../../anonymize/sealing.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
 import { decodeRows } from '../copy/decode.js';
@@ -43,7 +44,7 @@ export async function findOrigins(
 ): Promise<Origin[]> {
   const compiled = await prepareTable(
     { columns: table.columns, key: table.key.kind === 'columns' ? table.key.columns : [] },
-    options.keys,
+    { ...options.keys, sealing: BLIND },
     table.columns.map(({ domain, compileType }) => ({ name: domain, type: compileType })),
   );
   const shape = rowShape(table, compiled, options.runTime, true);

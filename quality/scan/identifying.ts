@@ -3,6 +3,7 @@ import { valueList } from '../../anonymize/value-lists.js';
 import { matcher, type PathState, parsePath } from '../../json/path.js';
 import { scanLeaves, unquote } from '../../json/text.js';
 import type { ColumnPlan, Plan, TablePlan } from '../../plan/plan.js';
+import { findMatches, patternOf } from '../../retention/token/matches.js';
 import { DIGIT, LETTER, type Words } from './words.js';
 
 /** Longest run of words that is looked for: of a longer value its beginning. */
@@ -78,11 +79,19 @@ function plainTaker(specs: readonly TransformerSpec[], type: ColumnType): Extrac
   // With branches that differ, whatever identifies in any of them.
   const role =
     [...roles].find((one) => one === 'value') ?? [...roles].find((one) => one !== 'none') ?? 'none';
+  const parts = partsOf(specs.filter(({ name }) => name !== 'keep'));
   return (before, after, into, kept) => {
     const values = type.kind === 'array' ? elements(before) : [before];
     if (before === after) kept.push(...values);
-    else if (role !== 'none') into[role].push(...values);
+    else if (role !== 'none') into[role].push(...values.flatMap(parts));
   };
+}
+
+/** What of a value its transformers change: all of it, or what `retain` finds in it. */
+function partsOf(specs: readonly TransformerSpec[]): (value: string) => string[] {
+  const patterns = specs.map(({ name, options }) => (name === 'retain' ? options.pattern : undefined));
+  if (!patterns.every((pattern) => typeof pattern === 'string')) return (value) => [value];
+  return (value) => patterns.flatMap((pattern) => findMatches(value, patternOf(pattern)));
 }
 
 /** The texts of an array of texts as PostgreSQL prints it. */
@@ -117,7 +126,7 @@ function documentTaker({ options }: TransformerSpec): Extractor['take'] {
       const text =
         leaf.kind === 'string' ? unquote(before, leaf.start, leaf.end) : before.slice(leaf.start, leaf.end);
       const role = roleOf(spec);
-      if (role !== 'none') into[role].push(text);
+      if (role !== 'none') into[role].push(...partsOf([spec])(text));
       rests.push(before.slice(at, leaf.start));
       at = leaf.end;
     }

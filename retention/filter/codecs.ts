@@ -161,7 +161,8 @@ function csvCodec(settings: FilterSettings, columns: readonly string[]): Codec {
             refused.add(i);
           });
         for (const [i, tokens] of sealLeaves(sealer, leaves, fields, { ...options, fail }).entries())
-          for (const [j, token] of (tokens ?? []).entries()) if (token !== undefined) values[i]![j] = token;
+          for (const [j, token] of (tokens ?? []).entries())
+            if (token !== undefined) values[i]![j] = token ?? '';
       }
       return records.map((record, i) =>
         refused.has(i)

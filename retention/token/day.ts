@@ -42,6 +42,12 @@ export function addDays(day: Day, days: number): Day {
   return dayAt(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS);
 }
 
+/** `2026-03-10`, `2026-03-10 23:30:00+00` → its day, as sessions in UTC print times; null where no token can name it. */
+export function dayOfText(text: string | null | undefined): Day | null {
+  const day = /^(20\d\d-\d\d-\d\d)(?:[ T]\d|$)/.exec(text ?? '')?.[1];
+  return day !== undefined && isDay(day) && !text!.endsWith('BC') ? day : null;
+}
+
 /** Throws `RetentionInvalid` where a text is no day; `what` says which one. */
 export function requireDay(day: Day, what: string): Day {
   if (typeof day === 'string' && isDay(day)) return day;

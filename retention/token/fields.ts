@@ -46,16 +46,19 @@ function typedContext(context: string): string {
 /**
  * Seals the leaves of many documents, together. A leaf that is a token of ours already stays.
  *
- * @returns Of each document the new strings of its leaves, undefined where a leaf stays; null where it was refused.
+ * @returns Of each document the new strings of its leaves, undefined where a leaf stays, null where nothing is left of it;
+ *   null where the document was refused.
  */
 export function sealLeaves(
   sealer: Sealer,
   documents: readonly (readonly DocumentLeaf[])[],
   fields: readonly FieldRule[],
   options: SealAllOptions,
-): ((string | undefined)[] | null)[] {
+): ((string | null | undefined)[] | null)[] {
   const context = options.context ?? sealer.options.context ?? '';
-  const out: ((string | undefined)[] | null)[] = documents.map((leaves) => leaves.map(() => undefined));
+  const out: ((string | null | undefined)[] | null)[] = documents.map((leaves) =>
+    leaves.map(() => undefined),
+  );
   const failed = new Map<number, LetheError>();
   const known = ownTokens(sealer, documents.flat(), context);
 
@@ -73,13 +76,14 @@ export function sealLeaves(
       places.map(({ leaf }) => leaf.value),
       {
         context: label,
+        expired: options.expired,
         day: Array.isArray(options.day)
           ? places.map(({ document }) => (options.day as readonly (Day | null)[])[document] ?? null)
           : options.day,
         fail: options.fail && ((i, error) => failed.set(places[i]!.document, error)),
       },
     );
-    for (const [i, { document, slot }] of places.entries()) out[document]![slot] = sealed[i] ?? undefined;
+    for (const [i, { document, slot }] of places.entries()) out[document]![slot] = sealed[i]!;
   }
 
   const whole = ({ rule }: DocumentLeaf) => fields[rule]!.pattern === undefined;

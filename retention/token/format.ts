@@ -22,6 +22,12 @@ export const TOKEN_PATTERN = /l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.[A-Za-z0-9_-]{38,}\
 const HEADER = /^l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.$/;
 const BODY = /^[A-Za-z0-9_-]+$/;
 
+/** Characters of a token of so many bytes, filled up to a multiple of `pad`. */
+export function tokenLength(bytes: number, pad = 0): number {
+  const plain = pad > 0 ? Math.ceil((bytes + 1) / pad) * pad : bytes;
+  return HEADER_LENGTH + Math.ceil(((SALT_LENGTH + plain + TAG_LENGTH) * 4) / 3) + 1;
+}
+
 /** What the outside of a token says. */
 export interface TokenParts {
   readonly kind: TokenKind;

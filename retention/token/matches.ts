@@ -66,10 +66,22 @@ export function sealMatchesAll(
   const out = texts.map((text, i) => {
     const own = sealed.slice(next, next + parts[i]!.length);
     next += own.length;
-    return text === null || failed.has(i) ? null : splice(text, parts[i]!, own as string[]);
+    return text === null || failed.has(i) ? null : splice(text, parts[i]!, own);
   });
   const done = parts.reduce((sum, list, i) => sum + (failed.has(i) ? 0 : list.length), 0);
   return { texts: out, sealed: done, kept: tokens.reduce((sum, list) => sum + list.length, 0), lookalikes };
+}
+
+/** The parts of a text that a pattern finds, tokens not left out. */
+export function findMatches(text: string, pattern: PatternLike): string[] {
+  return finder(pattern)(text, { start: 0, end: text.length }).map(({ start, end }) =>
+    text.slice(start, end),
+  );
+}
+
+/** A pattern as files write it: a built-in one's name, or a regular expression. */
+export function patternOf(text: string): PatternName | RegExp {
+  return Object.hasOwn(PATTERNS, text) ? (text as PatternName) : new RegExp(text);
 }
 
 /** What lies between tokens. */
@@ -104,11 +116,11 @@ function named(name: string): SealPattern {
   );
 }
 
-function splice(text: string, parts: readonly Found[], tokens: readonly string[]): string {
+function splice(text: string, parts: readonly Found[], tokens: readonly (string | null)[]): string {
   let out = '';
   let at = 0;
   for (const [i, { start, end }] of parts.entries()) {
-    out += text.slice(at, start) + tokens[i];
+    out += text.slice(at, start) + (tokens[i] ?? '');
     at = end;
   }
   return out + text.slice(at);

@@ -41,9 +41,11 @@ export function sealObjects<T>(
     const tokens = sealed[i];
     if (refused.has(i) || !tokens) return null;
     let next = 0;
-    return replaceLeaves(object, root, 0, (value, { path }) =>
-      path >= 0 && value !== null && !isEmpty(value) ? (tokens[next++] ?? value) : value,
-    ) as T;
+    return replaceLeaves(object, root, 0, (value, { path }) => {
+      if (path < 0 || value === null || isEmpty(value)) return value;
+      const token = tokens[next++];
+      return token === undefined ? value : token;
+    }) as T;
   });
 }
 

@@ -27,6 +27,8 @@ export interface SealAllOptions {
   readonly fail?: (index: number, error: LetheError) => void;
   /** The label of these values; default the sealer's. */
   readonly context?: string;
+  /** What stands for a value whose day is over: a text, or null. Default: such a value is refused. */
+  readonly expired?: string | null;
 }
 
 /** What a deterministic or padded sealer does with its salts; tests and vectors hand in their own. */
@@ -98,7 +100,7 @@ export class Sealer {
   private run(
     values: readonly (string | Uint8Array | null)[],
     type: 't' | 'b',
-    { day, fail, context }: SealAllOptions,
+    { day, fail, context, expired }: SealAllOptions,
     salt?: Uint8Array,
   ): (string | null)[] {
     const c = context === undefined ? this.c : contextBytes(context);
@@ -122,7 +124,9 @@ export class Sealer {
       try {
         const own = Array.isArray(day) ? (day[i] as Day | null | undefined) : today;
         if (!own) throw new LetheError('SealRefused', 'A value has no day: date its row, or say the day.');
-        this.add(chunk, value, own, i, out);
+        if (expired !== undefined && isDay(own) && this.keyring.find(this.policy, own) === 'expired')
+          out[i] = expired;
+        else this.add(chunk, value, own, i, out);
       } catch (error) {
         if (!fail || !(error instanceof LetheError)) throw error;
         failures.push([i, error]);

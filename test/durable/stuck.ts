@@ -8,10 +8,14 @@ const TABLES = 'public.customer, public.address, public."Order", public.voucher,
  * Locks the tables against writing, waits until a COPY of Lethe stands there, and runs `body` while it does:
  * what is killed then is killed at work, however fast the machine is.
  */
-export function whileCopyWaits<T>(database: { readonly url: string }, body: () => Promise<T>): Promise<T> {
+export function whileCopyWaits<T>(
+  database: { readonly url: string },
+  body: () => Promise<T>,
+  tables = TABLES,
+): Promise<T> {
   return inside(database, async (session) => {
     await query(session, 'BEGIN');
-    await query(session, `LOCK TABLE ${TABLES} IN SHARE MODE`);
+    await query(session, `LOCK TABLE ${tables} IN SHARE MODE`);
     try {
       await until('a COPY waits', async () => {
         // In a session of its own: a transaction sees the activity of its first look for ever.

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { compileColumn } from '../../../anonymize/compile.js';
 import { keyedPrf } from '../../../anonymize/keys.js';
 import { getTransformer, parseSpec } from '../../../anonymize/registry.js';
-import type { Column, ColumnType, TransformerSpec, TypeKind } from '../../../anonymize/transformer.js';
+import type {
+  Column,
+  ColumnType,
+  Sealing,
+  TransformerSpec,
+  TypeKind,
+} from '../../../anonymize/transformer.js';
 
 /** A column type with what a test does not care about filled in. */
 export function type(kind: TypeKind, given: Partial<ColumnType> = {}): ColumnType {
@@ -35,10 +41,16 @@ export interface Outcome {
 export function run(
   raw: unknown,
   values: Column,
-  given: { type?: ColumnType; key?: string; sources?: Record<string, Column> } = {},
+  given: { type?: ColumnType; key?: string; sources?: Record<string, Column>; sealing?: Sealing } = {},
 ): Outcome {
   const failed = new Map<number, string>();
-  const transform = compileColumn(spec(raw), given.type ?? TEXT, prf(given.key ?? 'test key'));
+  const transform = compileColumn(
+    spec(raw),
+    given.type ?? TEXT,
+    prf(given.key ?? 'test key'),
+    undefined,
+    given.sealing,
+  );
   const out = transform(values, {
     size: values.length,
     fail: (row, reason) => failed.set(row, reason),

@@ -1,0 +1,69 @@
+import type { SealingKeys } from '../anonymize/sealing.js';
+import { LetheError } from '../errors/errors.js';
+import { parseRetention } from '../job/retention/load.js';
+import type { RetentionFile } from '../job/retention/types.js';
+import type { Pins } from '../ledger/types.js';
+import { retainsOfPlan } from '../plan/sealing.js';
+import { openRingSource } from '../postgres/keystore/sources.js';
+import { chosenPolicies, type Policy } from '../retention/keys/policy.js';
+import { addDays, type Day } from '../retention/token/day.js';
+import { Keyring } from '../retention/token/ring.js';
+import type { Dependencies } from './dependencies.js';
+
+/**
+ * The day keys that a run seals with, from the key stores of the retention file that it pinned: they stay in this process.
+ * Nothing for a run that seals nothing.
+ */
+export async function sealingOf(
+  { resolve }: Dependencies,
+  pins: Pick<Pins, 'plan' | 'retention' | 'runTime'>,
+): Promise<{ sealing?: SealingKeys }> {
+  const rules = retainsOfPlan(pins.plan);
+  if (rules.length === 0) return {};
+  const { name = 'retention file', text = '' } = pins.retention ?? {};
+  const { retention: file } = parseRetention(text, name);
+  if (!file) throw new LetheError('PlanRefused', 'The run seals values and pinned no retention file.');
+  const day = pins.runTime.slice(0, 10);
+  const ids = [...new Set(rules.flatMap(({ policy }) => chosenPolicies(policy)))];
+  const dated = new Set(
+    rules.flatMap(({ policy, date }) => (date === undefined ? [] : chosenPolicies(policy))),
+  );
+  const keys = await sealingKeys(file, resolve, ids, { day, dated });
+  return { sealing: { ...keys, day, contexts: [...new Set(rules.flatMap(({ context }) => context ?? []))] } };
+}
+
+/**
+ * Policies with their rings. Keys that are missing are made: of the day itself, and of policies whose values are dated by
+ * a column, of every day from which a value can still be read.
+ *
+ * @throws LetheError `DayKeyMissing` when a policy has no key for the day.
+ */
+export async function sealingKeys(
+  file: RetentionFile,
+  resolve: Dependencies['resolve'],
+  ids: readonly string[],
+  { day, dated }: { readonly day: Day; readonly dated: ReadonlySet<string> },
+): Promise<Pick<SealingKeys, 'policies' | 'rings'>> {
+  const policies = ids.flatMap((id) => file.policies[id] ?? []);
+  const source = openRingSource(file, resolve);
+  try {
+    for (const policy of policies)
+      await source.ensureDayKeys(policy.id, dated.has(policy.id) ? daysInside(policy, day) : [day]);
+    const rings = await source.rings({ policies: policies.map(({ id }) => id) });
+    const keyring = new Keyring(rings);
+    // A day that is over is no obstacle: what is dated so is written as expired.
+    const missing = policies.find(({ id }) => keyring.find(id, day) === 'noKey');
+    if (missing)
+      throw new LetheError(
+        'DayKeyMissing',
+        `There is no key of policy ${missing.id} for ${day}. Look at the clocks of the worker and of the key store, and at \`lethe retention status\`.`,
+      );
+    return { policies: Object.fromEntries(policies.map((policy) => [policy.id, policy])), rings };
+  } finally {
+    await source.close();
+  }
+}
+
+function daysInside({ window }: Policy, day: Day): Day[] {
+  return Array.from({ length: window }, (_, back) => addDays(day, -back));
+}

@@ -1,0 +1,254 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Dependencies } from '../../activities/dependencies.js';
+import { sealingOf } from '../../activities/sealing.js';
+import { parseJobKey } from '../../anonymize/keys.js';
+import { resolveReference } from '../../job/references.js';
+import type { Pins } from '../../ledger/types.js';
+import { copyOut } from '../../postgres/copy/out.js';
+import { query } from '../../postgres/session.js';
+import { settingsOf } from '../../quality/run.js';
+import { type InspectTask, inspectRun } from '../../quality/task.js';
+import { addDays, dayAt } from '../../retention/token/day.js';
+import { Revealer } from '../../retention/token/revealer.js';
+import { Keyring } from '../../retention/token/ring.js';
+import { revealTexts } from '../../retention/token/text.js';
+import { expectWholeLedger } from './compare.js';
+import { ask, committed, type Ends, failureOf, inside, openStage, type Stage, until } from './fixture.js';
+import { WorkerProcess } from './processes.js';
+import { type RetainScene, retainScene } from './retain-fixture.js';
+import { historiesOf } from './secrets.js';
+import { whileCopyWaits } from './stuck.js';
+
+const ROWS = 4_000;
+/** Days before today: of policy `ip`, those from the 30th on are over. Midnight may pass while a test goes on. */
+const AGE = 'CASE WHEN i % 40 < 26 THEN i % 40 ELSE i % 40 + 10 END';
+const ADDRESS = `'10.' || 100 + i % 100 || '.' || 10 + i / 256 || '.' || 100 + i % 128`;
+const PLAIN = '10\\.1\\d\\d\\.\\d+\\.\\d+';
+
+const SCHEMA = [
+  'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, ip varchar(45), line text, prefs jsonb, note text)',
+];
+const fill = (rows: number) => [
+  `INSERT INTO public.event SELECT i, date_trunc('day', now(), 'UTC') - make_interval(days => ${AGE}),
+     CASE WHEN i % 7 > 0 THEN ${ADDRESS} END, 'GET /' || i || ' from ' || ${ADDRESS} || ' in 3 ms',
+     jsonb_build_object('client', jsonb_build_object('ip', ${ADDRESS}), 'n', i), 'plain note ' || i
+   FROM generate_series(1, ${rows}) AS i`,
+];
+const FILL = fill(ROWS);
+const THERE = ['ALTER TABLE public.event ALTER COLUMN ip TYPE text'];
+const RULES = `batchRows: 500
+tables:
+  public.event:
+    columns:
+      id: keep
+      at: keep
+      note: keep
+      ip: { retain: { policy: ip, date: at } }
+      line: { retain: { policy: us, pattern: ipv4 } }
+      prefs: { json: { "$.client.ip": { retain: { policy: nu, date: at } }, "$.n": keep } }
+`;
+
+interface Row {
+  readonly id: string;
+  readonly at: string;
+  readonly ip: string | null;
+  readonly line: string;
+  readonly prefs: string;
+}
+
+const rowsOf = (side: { readonly url: string }) =>
+  ask(
+    side,
+    `SELECT id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS at, ip, line, prefs::text FROM public.event ORDER BY id`,
+  ) as unknown as Promise<Row[]>;
+
+/** The tables as who has all keys reads them. */
+async function readBack(scene: RetainScene): Promise<Row[]> {
+  const keyring = new Keyring(await scene.source.rings());
+  const rows = await rowsOf(scene.ends.destination);
+  const read = (of: (row: Row) => string | null, context = '') =>
+    revealTexts(new Revealer(keyring, context), rows.map(of));
+  const [ip, line, prefs] = [
+    read((row) => row.ip),
+    read((row) => row.line, 'lines'),
+    read((row) => row.prefs),
+  ];
+  return rows.map((row, i) => ({ ...row, ip: ip[i]!, line: line[i]!, prefs: prefs[i]! }));
+}
+
+/** What a reader must find of the source: the oldest days are over. */
+async function expected(ends: Ends): Promise<Row[]> {
+  const first = addDays(dayAt(Date.now()), -29);
+  return (await rowsOf(ends.source)).map((row) =>
+    row.at >= first
+      ? row
+      : { ...row, ip: row.ip && '[expired]', prefs: row.prefs.replace(/"10\.[\d.]+"/, 'null') },
+  );
+}
+
+let stage: Stage;
+let scene: RetainScene;
+beforeAll(async () => {
+  [stage, scene] = await Promise.all([openStage(), retainScene(SCHEMA, FILL, THERE)]);
+});
+afterAll(async () => {
+  await scene.end();
+  await stage.stop();
+});
+
+describe('a sync that seals', () => {
+  it('leaves tokens that read back under their keys, and without keys nothing', async () => {
+    const { ends } = scene;
+    const { run, verdict } = await (await stage.start('events', { file: scene.job(RULES) })).result();
+    expect(verdict.checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(verdict).toMatchObject({ ok: true, rows: ROWS, quarantined: [] });
+    await expectWholeLedger(ends, run);
+
+    expect(await readBack(scene)).toEqual(await expected(ends));
+    const [plain] = await ask(
+      ends.destination,
+      `SELECT count(*) AS n FROM public.event AS e WHERE e::text ~ '${PLAIN}'`,
+    );
+    expect(plain?.n).toBe('0');
+    const nobody = new Revealer(new Keyring([]));
+    const tokens = (await rowsOf(ends.destination)).flatMap(({ ip }) => (ip?.startsWith('lt1.') ? [ip] : []));
+    expect(tokens.length).toBeGreaterThan(ROWS / 2);
+    expect(new Set(nobody.openAll(tokens).map(({ outcome }) => outcome))).toEqual(new Set(['noKey']));
+
+    const [pins] = await ask(
+      ends.destination,
+      `SELECT pins -> 'retention' ->> 'hash' AS hash FROM lethe.run`,
+    );
+    expect(pins?.hash).toBe(createHash('sha256').update(scene.text).digest('hex'));
+    expect(await committedDigests(ends)).toEqual(await ledgerDigests(ends));
+  });
+
+  it('leaves no value and no key in the histories', async () => {
+    const rings = await scene.source.rings();
+    const keys = rings.flatMap((ring) => [...ring.keys.values()].map((key) => Buffer.from(key)));
+    for (const text of await historiesOf(stage)) {
+      expect(text).not.toMatch(new RegExp(PLAIN));
+      for (const key of keys) {
+        expect(text).not.toContain(key.toString('base64url').slice(0, 40));
+        expect(text).not.toContain(key.toString('hex').slice(0, 60));
+      }
+    }
+  });
+
+  it('compares what it finds with what it sealed, and tells rows that hold something else', async () => {
+    const { ends } = scene;
+    const [row] = await ask(ends.destination, 'SELECT run, pins FROM lethe.run');
+    const pins = JSON.parse(row!.pins!) as Pins;
+    const differing = async () => {
+      const deps = { resolve: resolveReference } as Dependencies;
+      const task: InspectTask = {
+        ...{ run: row!.run!, applicationName: 'test', plan: pins.plan, runTime: pins.runTime, unsteady: [] },
+        ...{ source: { url: ends.source.url }, destination: { url: ends.destination.url }, snapshots: 'now' },
+        ...{ jobKey: parseJobKey(ends.key), settings: settingsOf(pins.plan), written: [[1, ROWS]] },
+        ...(await sealingOf(deps, pins)),
+      };
+      const { recomputed } = await inspectRun(task, () => undefined, new AbortController().signal);
+      return recomputed.map((table) => table.differing);
+    };
+    expect(await differing()).toEqual([{}]);
+    // Plain text, a token of another value, and nothing.
+    const changes = [
+      `UPDATE public.event SET line = 'GET /17 from 10.117.10.117 in 3 ms' WHERE id = 17`,
+      'UPDATE public.event SET ip = (SELECT ip FROM public.event WHERE id = 41) WHERE id = 1',
+      'UPDATE public.event SET ip = NULL WHERE id = 2',
+    ];
+    await inside(ends.destination, async (session) => {
+      for (const change of changes) await query(session, change);
+    });
+    expect(await differing()).toEqual([{ line: 1, ip: 2 }]);
+  });
+});
+
+it('a row without a date goes to quarantine, and nothing of it is copied', async () => {
+  const own = await retainScene(
+    SCHEMA,
+    [
+      ...FILL,
+      'UPDATE public.event SET at = NULL WHERE id = 5',
+      `UPDATE public.event SET at = now() + interval '10 days' WHERE id = 6`,
+    ],
+    THERE,
+  );
+  const failure = await failureOf(await stage.start('events', { file: own.job(RULES) }));
+  expect(failure.type).toBe('RowsQuarantined');
+  const reasons = await ask(own.ends.destination, 'SELECT message FROM lethe.quarantine');
+  expect(reasons).toHaveLength(2);
+  for (const { message } of reasons) expect(message).toMatch(/has no day|has no key for the day of the row/);
+  const there = await ask(own.ends.destination, 'SELECT id FROM public.event WHERE id IN (5, 6, 8)');
+  expect(there).toEqual([{ id: '8' }]);
+  await own.end();
+});
+
+it('without a key store nothing is copied', async () => {
+  const own = await retainScene(SCHEMA, FILL, THERE);
+  await inside(own.keys, (session) => session.client.query('DROP SCHEMA lethe_keys CASCADE'));
+  const failure = await failureOf(await stage.start('events', { file: own.job(RULES) }));
+  expect(failure.type).toBe('ObjectMissing');
+  expect(await ask(own.ends.destination, 'SELECT count(*) AS n FROM public.event')).toEqual([{ n: '0' }]);
+  await own.end();
+});
+
+it('workers that are killed while they seal leave what a calm run does', async () => {
+  const own = await retainScene(SCHEMA, fill(12_000), THERE);
+  const far = await openStage({ worker: false });
+  const spawn = () => new WorkerProcess(far, own.ends, { env: { ...own.env } });
+  const first = spawn();
+  await first.ready();
+  const rules = RULES.replace('batchRows: 500', 'batchRows: 100\nconcurrency: 1');
+  const handle = await far.start('events', { file: own.job(rules), tuning: { heartbeatSeconds: 3 } });
+  const result = handle.result();
+  result.catch(() => undefined);
+  await until('rows move', async () => (await committed(own.ends)) > 0);
+  const second = await whileCopyWaits(
+    own.ends.destination,
+    async () => {
+      await first.kill();
+      return spawn();
+    },
+    'public.event',
+  );
+  const { run, verdict } = await result;
+  expect(verdict.ok).toBe(true);
+  await expectWholeLedger(own.ends, run);
+  expect(await readBack(own)).toEqual(await expected(own.ends));
+  expect(await committedDigests(own.ends)).toEqual(await ledgerDigests(own.ends));
+  const [again] = await ask(own.ends.destination, 'SELECT count(*) AS n FROM lethe.batch WHERE attempt > 1');
+  expect(Number(again?.n)).toBeGreaterThan(0);
+  for (const { log } of [first, second]) expect(log).not.toMatch(new RegExp(PLAIN));
+  await second.stop();
+  await far.stop();
+  await own.end();
+});
+
+/** Digests of the batches as they are in the destination: batches are ranges of the key, one after the other. */
+async function committedDigests(ends: Ends): Promise<string[]> {
+  return inside(ends.destination, async (session) => {
+    const batches = await ask(
+      ends.destination,
+      `SELECT rows, sum(rows) OVER (ORDER BY partition, batch) AS upto FROM lethe.batch ORDER BY partition, batch`,
+    );
+    const digests: string[] = [];
+    for (const { rows, upto } of batches) {
+      const hash = createHash('sha256');
+      const part = `SELECT ip, line, prefs, at, id, note FROM public.event ORDER BY id OFFSET ${Number(upto) - Number(rows)} LIMIT ${rows}`;
+      const reader = copyOut(session, `COPY (${part}) TO STDOUT`);
+      for (let chunk = await reader.next(); chunk; chunk = await reader.next()) {
+        hash.update(chunk.bytes);
+        reader.release(chunk);
+      }
+      digests.push(hash.digest('hex'));
+    }
+    return digests;
+  });
+}
+
+async function ledgerDigests(ends: Ends): Promise<string[]> {
+  const rows = await ask(ends.destination, 'SELECT output_digest FROM lethe.batch ORDER BY partition, batch');
+  return rows.map((row) => row.output_digest!);
+}
