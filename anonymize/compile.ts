@@ -8,7 +8,8 @@ import {
   type Target,
   transformColumn,
 } from './branches.js';
-import { canonicalPrf, type JobKeys, partPrf } from './keys.js';
+import type { JobKeys } from './keys.js';
+import { canonicalPrf, partPrf } from './prf.js';
 import { getTransformer, versions } from './registry.js';
 import { loadSandbox } from './sandbox.js';
 import type { Column, ColumnTransform, ColumnType, Prf, Sealing, TransformerSpec } from './transformer.js';

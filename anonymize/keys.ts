@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto';
 import { type Aead, aead } from '../crypto/aead.js';
-import { Cmac, packText } from '../crypto/cmac.js';
+import { Cmac } from '../crypto/cmac.js';
 import { hkdf } from '../crypto/hkdf.js';
 import { type Signer, signer } from '../crypto/sign.js';
 import { LetheError } from '../errors/errors.js';
-import { canonicalColumn } from './canonical.js';
-import type { Column, ColumnType, Prf, Sealing } from './transformer.js';
+import { keyedPrf } from './prf.js';
+import type { Prf, Sealing } from './transformer.js';
 
 /** Everything that a job key is used for, each under a key of its own. */
 export interface JobKeys {
@@ -13,6 +13,8 @@ export interface JobKeys {
   readonly check: string;
   /** The keyed function of a domain of columns. Its inputs are taken as they are: see `canonicalPrf`. */
   domain(name: string): Prf;
+  /** The 32-byte key behind a domain's function, for what runs where the job key is not. */
+  domainKey(name: string): Uint8Array;
   /** Encrypts batch bounds and quarantined keys. The same in every run. */
   readonly ledger: Aead;
   /** Keyed hash, 32 hex digits, for finding an encrypted text again without reading it. The same in every run. */
@@ -35,15 +37,17 @@ export interface JobKeys {
 export function jobKeys(jobKey: Uint8Array, run = ''): JobKeys {
   const digestKey = hkdf(jobKey, 'lethe/1/digest');
   const domains = new Map<string, Prf>();
+  const domainKey = (name: string) => hkdf(jobKey, `lethe/1/domain/${name}`, run);
   return {
     check: Buffer.from(hkdf(jobKey, 'lethe/1/check', '', 8)).toString('hex'),
     domain(name) {
       const known = domains.get(name);
       if (known) return known;
-      const prf = keyedPrf(hkdf(jobKey, `lethe/1/domain/${name}`, run));
+      const prf = keyedPrf(domainKey(name));
       domains.set(name, prf);
       return prf;
     },
+    domainKey,
     ledger: aead(hkdf(jobKey, 'lethe/1/ledger')),
     digest: (text) => createHmac('sha256', digestKey).update(text).digest('hex').slice(0, 32),
     evidence: new Cmac(hkdf(jobKey, 'lethe/1/evidence')),
@@ -62,39 +66,4 @@ export function parseJobKey(text: string): Uint8Array {
     );
   }
   return new Uint8Array(key);
-}
-
-/** AES-256-CMAC under a sub-key for each label. */
-export function keyedPrf(key: Uint8Array): Prf {
-  const lanes = new Map<string, Cmac>();
-  const subKey = (label: string): Uint8Array => hkdf(key, `lethe/1/label/${label}`);
-  return {
-    subKey,
-    bytes(label, values) {
-      let lane = lanes.get(label);
-      if (!lane) {
-        lane = new Cmac(subKey(label));
-        lanes.set(label, lane);
-      }
-      return lane.tags(packText(values));
-    },
-  };
-}
-
-/** The function over values as their type compares them. */
-export function canonicalPrf(prf: Prf, equality: ColumnType['equality']): Prf {
-  if (equality === 'exact') return prf;
-  return {
-    subKey: (label) => prf.subKey(label),
-    bytes: (label: string, values: Column) => prf.bytes(label, canonicalColumn(values, equality)),
-  };
-}
-
-/** The function of a part of a value: unrelated to the whole's and to other parts'. */
-export function partPrf(prf: Prf, part: string): Prf {
-  const inner = (label: string): string => `${part.length}:${part}/${label}`;
-  return {
-    subKey: (label) => prf.subKey(inner(label)),
-    bytes: (label, values) => prf.bytes(inner(label), values),
-  };
 }

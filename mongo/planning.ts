@@ -4,11 +4,14 @@ import type { Job } from '../job/types.js';
 import { type TableName, tableText } from '../plan/catalog.js';
 import { buildDocumentPlan } from '../plan/documents/build.js';
 import type { DocumentCatalog, SampledFields } from '../plan/documents/types.js';
+import { Findings } from '../plan/findings.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import { databasesOf, readCatalog } from './catalog.js';
+import { sameDeployment } from './claim.js';
 import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
 import { idOf, idText } from './ids.js';
+import { judgePushdown } from './pushdown/judge.js';
 
 /** Documents of each collection that a plan looks at. */
 const SAMPLE = 200;
@@ -40,7 +43,17 @@ export async function planDocuments(
   const draft = buildDocumentPlan(input);
   const samples: SampledFields[] = [];
   for (const table of draft.tables) samples.push(await sampleFields(source, table));
-  return { plan: buildDocumentPlan({ ...input, samples }), source: from, destination: to };
+  const plan = buildDocumentPlan({ ...input, samples });
+  return { plan: await withPushdown(plan, source, destination), source: from, destination: to };
+}
+
+/** Whether both ends are one deployment is asked only where it matters: it may leave a mark for a moment. */
+async function withPushdown(plan: Plan, source: Connection, destination: Connection): Promise<Plan> {
+  if (!plan.tables.some(({ collection }) => collection?.pushdown)) return plan;
+  const findings = new Findings();
+  findings.add(plan.findings);
+  findings.add(judgePushdown(plan, await sameDeployment(source, destination)));
+  return { ...plan, findings: findings.sorted() };
 }
 
 /**

@@ -4,6 +4,7 @@ import { LetheError } from '../../errors/errors.js';
 import { writeDomains } from '../../job/domains.js';
 import { readJobText } from '../../job/load.js';
 import type { Job } from '../../job/types.js';
+import { pushdownTexts } from '../../mongo/pushdown/print.js';
 import type { Plan } from '../../plan/plan.js';
 import { shortType } from '../../plan/types.js';
 import { EXIT } from '../exit.js';
@@ -47,7 +48,7 @@ async function run(argument: string, options: PlanOptions): Promise<void> {
   const { job } = loaded;
   const { plan, source } = await planOf(job, options.acceptDomains);
   if (options.json) sayJson(plan);
-  else say(planText(plan, job, source));
+  else say([planText(plan, job, source), ...pushdownTexts(plan)].join('\n\n'));
   if (options.showValues !== undefined)
     await showValues(job, plan, options.showValues === true ? 3 : options.showValues);
   if (options.write) await writeNames(loaded.file, plan);

@@ -187,6 +187,7 @@ class Compiler {
       type: byte,
       output,
       transform: compileColumn(spec, type, this.keys.domain(domain), this.shared),
+      ...{ spec, columnType: type, domain },
       mayEqualInput: transformer.proof(type, options).mayEqualInput,
       blind: spec.name === 'constant',
       special,

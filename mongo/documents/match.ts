@@ -198,6 +198,11 @@ export class NameTable {
     }
   }
 
+  /** All names with their states. */
+  get all(): readonly { readonly name: string; readonly state: FieldState }[] {
+    return this.entries.map(({ name, state }) => ({ name: Buffer.from(name).toString(), state }));
+  }
+
   /** Whether a name is in the table. */
   has(name: string): boolean {
     return this.entries.some((entry) => Buffer.from(name).equals(entry.name));

@@ -1,4 +1,10 @@
-import type { ChunkContext, Column, ColumnTransform } from '../../anonymize/transformer.js';
+import type {
+  ChunkContext,
+  Column,
+  ColumnTransform,
+  ColumnType,
+  TransformerSpec,
+} from '../../anonymize/transformer.js';
 import { BSON } from './bson.js';
 import { readText, readValue } from './values.js';
 
@@ -12,6 +18,10 @@ export interface TargetRule {
   /** Type byte of what comes out: `type`, or a string where a derived field is text made of another type. */
   readonly output: number;
   readonly transform: ColumnTransform;
+  /** What `transform` was made of. */
+  readonly spec: TransformerSpec;
+  readonly columnType: ColumnType;
+  readonly domain: string;
   readonly mayEqualInput: boolean;
   /** It looks at no value, so that NaN and the like are nothing special to it. */
   readonly blind: boolean;

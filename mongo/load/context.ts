@@ -6,6 +6,7 @@ import type { TablePlan } from '../../plan/plan.js';
 import type { Connection } from '../connection.js';
 import type { DocumentTransform } from '../documents/types.js';
 import type { Ledger } from '../ledger/store.js';
+import type { Pushdown } from '../pushdown/compile.js';
 import { type IdRange, rangeFilter } from '../ranges.js';
 import type { DocumentsProgress, DocumentsTask } from './task.js';
 
@@ -18,6 +19,8 @@ export interface CollectionContext {
   readonly source: Connection;
   readonly destination: Connection;
   readonly transform: DocumentTransform;
+  /** What the server does in the transform's place, where the job says so. */
+  readonly pushdown?: Pushdown;
   readonly progress: (progress: DocumentsProgress) => void;
   readonly signal: AbortSignal;
 }

@@ -1,4 +1,4 @@
-import { jobKeys } from '../../anonymize/keys.js';
+import { type JobKeys, jobKeys } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
@@ -7,6 +7,7 @@ import { prepareDocuments } from '../documents/compile.js';
 import { sanitize } from '../errors.js';
 import { ledgerOf, type PartitionDocument } from '../ledger/store.js';
 import { summarize } from '../ledger/summary.js';
+import { compilePushdown, type Pushdown } from '../pushdown/compile.js';
 import type { CollectionContext } from './context.js';
 import { cutCollection } from './cut.js';
 import { loadPartition } from './partition.js';
@@ -47,6 +48,7 @@ async function loadAll({ task, source, destination, progress, signal }: Ends): P
     const context: CollectionContext = {
       ...{ task, table, keys, ledger, source, destination, progress, signal },
       transform: await prepareDocuments(table.collection!.rules, keys),
+      ...pushdownOf(table, keys),
     };
     try {
       const before = total;
@@ -61,6 +63,13 @@ async function loadAll({ task, source, destination, progress, signal }: Ends): P
     }
   }
   return total;
+}
+
+/** A plan with a collection that cannot be pushed down was refused. */
+function pushdownOf({ collection }: TablePlan, keys: JobKeys): { pushdown?: Pushdown } {
+  if (!collection?.pushdown) return {};
+  const compiled = compilePushdown(collection.rules, keys, collection.pushdown);
+  return 'pushdown' in compiled ? { pushdown: compiled.pushdown } : {};
 }
 
 async function partitions(

@@ -186,6 +186,7 @@ function toTable({ id, collection, rules, own, sample, destination }: ToTable): 
         .filter(({ name }) => name !== '_id_')
         .map(({ name, definition }) => ({ name, definition })),
       capped: collection.capped,
+      ...(own?.pushdown && { pushdown: { allowKeyOnServer: own.allowKeyOnServer === true } }),
       sampled: sample?.documents ?? 0,
     },
   };

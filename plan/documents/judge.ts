@@ -81,13 +81,6 @@ export function judgeCollection(one: OneCollection, findings: Findings): void {
       place,
     );
   }
-  if (own?.pushdown) {
-    findings.warn(
-      'pushdown',
-      `${table}: pushdown is not carried out by runs yet; its documents are transformed in the worker, with the same result.`,
-      place,
-    );
-  }
   if (collection.capped && job.destination.mode === 'upsert') {
     findings.refuse(
       'capped',

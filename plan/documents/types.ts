@@ -86,6 +86,8 @@ export interface CollectionPlan {
   readonly options: string;
   readonly indexes: readonly { readonly name: string; readonly definition: string }[];
   readonly capped: boolean;
+  /** The server transforms the documents itself, where it can. */
+  readonly pushdown?: { readonly allowKeyOnServer: boolean };
   /** Documents of the sample behind the plan. */
   readonly sampled: number;
 }

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalColumn, canonicalNumber } from '../../anonymize/canonical.js';
 import { compileColumn, compileTable, type SourceChunk } from '../../anonymize/compile.js';
-import { canonicalPrf, jobKeys, parseJobKey, partPrf } from '../../anonymize/keys.js';
+import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
+import { canonicalPrf, partPrf } from '../../anonymize/prf.js';
 import {
   getTransformer,
   parseSpec,

@@ -131,3 +131,26 @@ test('a wrong password, a missing server and a mixed job are told plainly', asyn
   expect(mixed.err).toContain('both ends speak the same');
   expect(mixed.err).toContain('write collections');
 });
+
+test('plan prints the pipeline of a collection that is pushed down, without the key', async () => {
+  desk.write(
+    'pushed.yaml',
+    `job: shop
+source: { mongodb: env:SHOP_URL }
+destination: { mongodb: env:STAGING_URL }
+key: env:LETHE_KEY
+collections:
+  ${from}.customers:
+    pushdown: true
+    allowKeyOnServer: true
+    fields: { '*': drop, _id: keep }
+    derive: { dataHash: { from: email, apply: hash } }
+`,
+  );
+  const { code, out } = await desk.lethe('plan', 'pushed.yaml');
+  expect({ code }).toEqual({ code: 0 });
+  expect(out).toContain('{"$project":{"_id":1,"dataHash":1}}');
+  expect(out).toMatch(/"\$function":\{"body":"function of \d+ KB"/);
+  expect(out).toContain('"$merge":{"into":{"db":');
+  expect(out.replace(/\s+/g, ' ')).toContain('the profiler, logs and currentOp of the server may show them');
+});

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { compileColumn } from '../../../anonymize/compile.js';
-import { keyedPrf } from '../../../anonymize/keys.js';
+import { keyedPrf } from '../../../anonymize/prf.js';
 import { getTransformer, parseSpec } from '../../../anonymize/registry.js';
 import type {
   Column,
