@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { type RunReport, reportBase, reportedPartitions, signReport } from '../ledger/report.js';
 import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
+import { prunableRuns, pruneRuns } from '../postgres/ledger/prune.js';
 import { readPartitionRecords, readQuarantineRecords } from '../postgres/ledger/records.js';
 import { previousSignature } from '../postgres/ledger/replays.js';
 import { endRun } from '../postgres/ledger/runs.js';
 import { partitionHeads, quarantineReasons, summarize } from '../postgres/ledger/summary.js';
 import { dropKeepTables } from '../postgres/load/keep.js';
 import { type Restored, restoreRuns } from '../postgres/saga/restore.js';
+import { withTransaction } from '../postgres/session.js';
 import type { Dependencies } from './dependencies.js';
 import { countRun } from './metrics.js';
 import { type OpenRun, withRun } from './run.js';
@@ -27,9 +29,19 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
       // A replay of a failed run goes on with them; else the next run removes them.
       if (end.state === 'cancelled') await dropKeepTables(run.session, ref.run);
       await sign(run, end, restored);
+      if (end.state === 'complete') await prune(run);
     },
     { ended: true },
   );
+}
+
+/** Removes what the job's ledger need not keep of earlier runs. */
+async function prune({ session, ref, pins }: OpenRun): Promise<void> {
+  const { keepSeconds, keepRuns } = pins.plan.execution.ledger ?? {};
+  if (keepSeconds === undefined && keepRuns === undefined) return;
+  await withTransaction(session, async () => {
+    await pruneRuns(session, await prunableRuns(session, { job: ref.job, keepSeconds, keepRuns }));
+  });
 }
 
 /** A replay's report follows the one before it, so that no segment can be left out. */

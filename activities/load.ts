@@ -74,7 +74,7 @@ export async function cutTable(deps: Dependencies, ref: RunRef, table: number): 
 }
 
 /** Who finds the snapshot gone marks it, so that nobody else tries it, and a holder opens a new one. */
-async function tellingLoss<T>(
+export async function tellingLoss<T>(
   run: OpenRun,
   sourceUrl: string,
   snapshots: readonly string[],
@@ -102,6 +102,7 @@ export async function loadTask(
   const { pins, ref, session } = run;
   const { plan } = pins;
   const [epochs, snapshots] = await Promise.all([epochsOf(run), snapshotsOf(run)]);
+  const owned = (table: TablePlan) => ({ plan: table, epoch: epochs.of(table) });
   return {
     run: ref.run,
     attempt: activityInfo().attempt,
@@ -114,7 +115,8 @@ export async function loadTask(
     execution: plan.execution,
     runTime: pins.runTime,
     snapshot: { generation: snapshots[0].generation, ids: snapshots.map(({ exportedId }) => exportedId) },
-    tables: tables.map((id) => ({ plan: tableOf(plan, id), epoch: epochs.of(tableOf(plan, id)) })),
+    tables: tables.map((id) => owned(tableOf(plan, id))),
+    ...(work.kind === 'rows' && { related: plan.tables.map(owned) }),
     work,
     // In the replica role foreign keys are not checked; single rows are written with all of them in force.
     replicaRole: work.kind !== 'rows' && (await silenceFor(session, plan.mode)) === 'replica',
@@ -130,7 +132,8 @@ export function tableOf(plan: Plan, id: number): TablePlan {
   return table;
 }
 
-async function snapshotsOf({ session, ref }: OpenRun): Promise<[HeldSnapshot, ...HeldSnapshot[]]> {
+/** @throws LetheError `SnapshotLost` while none is held: a holder opens a new one. */
+export async function snapshotsOf({ session, ref }: OpenRun): Promise<[HeldSnapshot, ...HeldSnapshot[]]> {
   const [first, ...more] = await currentSnapshots(session, ref.run);
   if (first) return [first, ...more];
   throw new LetheError(

@@ -129,11 +129,14 @@ async function isRecorded(destination: Session, run: string): Promise<boolean> {
 }
 
 function prepared({ plan }: Pins): PreparedRun {
+  const { onFailure } = plan.execution;
   return {
     tables: plan.tables.map(preparedTable),
     layers: loadingLayers(plan),
     concurrency: plan.execution.concurrency,
     warnings: plan.findings.filter(({ level }) => level === 'warning').map(({ message }) => message),
+    ...(onFailure.kind === 'quarantine' &&
+      onFailure.waitSeconds !== undefined && { waitSeconds: onFailure.waitSeconds }),
   };
 }
 

@@ -1,8 +1,7 @@
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import { advanceRun } from '../postgres/ledger/runs.js';
-import { currentSnapshots } from '../postgres/ledger/snapshots.js';
-import { summarize } from '../postgres/ledger/summary.js';
+import { isTorn, summarize } from '../postgres/ledger/summary.js';
 import { followDeletions } from '../postgres/load/keep.js';
 import { Source } from '../postgres/load/source.js';
 import { refreshViews, setSequences } from '../postgres/sequences.js';
@@ -14,7 +13,8 @@ import {
 } from '../postgres/settle/settle.js';
 import type { Dependencies } from './dependencies.js';
 import { epochsOf } from './epochs.js';
-import { tableOf } from './load.js';
+import { snapshotsOf, tableOf, tellingLoss } from './load.js';
+import { reunite } from './reunite.js';
 import { type OpenRun, sessionName, withRun } from './run.js';
 import { withSource } from './source.js';
 import type { TableResult } from './types.js';
@@ -52,10 +52,17 @@ export async function settleReferences(deps: Dependencies, ref: RunRef): Promise
     const undeleted = await followDeletions(session, settlement.fence, ref.run, pins.plan);
     // While no row security hides the largest keys.
     await setSequencesOf(deps, run, settlement.fence);
-    await settleKeys(session, settlement, pins.plan.tables);
+    const reunited: string[] = [];
+    const afterKeys = async () => {
+      if (!settlement.removing?.orphansComeBack) return;
+      reunited.push(...(await reunite(deps, run, settlement.fence)));
+      if (reunited.length > 0) await setSequencesOf(deps, run, settlement.fence);
+    };
+    await settleKeys(session, { ...settlement, afterKeys }, pins.plan.tables);
     const { failed } = await refreshViews(session, settlement.fence, pins.plan.tables);
     return [
       ...(undeleted ? [undeleted] : []),
+      ...reunited,
       ...failed.map(
         ({ view, code }) =>
           `The materialized view ${view} could not be refreshed (${code}) and holds what it held before.`,
@@ -82,11 +89,10 @@ async function setSequencesOf(deps: Dependencies, run: OpenRun, fence: Settlemen
 }
 
 async function settlementOf(deps: Dependencies, run: OpenRun): Promise<Settlement> {
-  const { pins, keys, ref, signal, session } = run;
+  const { pins, keys, ref, signal } = run;
   const { fence } = await epochsOf(run);
   const openSource = async () => {
-    const held = await currentSnapshots(session, ref.run);
-    if (held.length === 0) return undefined;
+    const held = await snapshotsOf(run);
     const options = {
       url: await deps.resolve(pins.source.url),
       role: 'source',
@@ -94,10 +100,10 @@ async function settlementOf(deps: Dependencies, run: OpenRun): Promise<Settlemen
       encoding: pins.source.encoding,
       signal,
     } as const;
-    return Source.open(
-      options,
-      held.map(({ exportedId }) => exportedId),
-    );
+    const ids = held.map(({ exportedId }) => exportedId);
+    return tellingLoss(run, options.url, ids, () => Source.open(options, ids));
   };
-  return { run: ref.run, fence, removing: { plan: pins.plan, keys, runTime: pins.runTime, openSource } };
+  const orphansComeBack = await isTorn(run.session, ref.run);
+  const removing = { plan: pins.plan, keys, runTime: pins.runTime, openSource, orphansComeBack };
+  return { run: ref.run, fence, removing };
 }

@@ -43,6 +43,9 @@ export interface ReplayInput {
   env?: string;
 }
 
+/** Input of the update `replay` of a run that waits for one: with nothing, it goes by the job that the run pinned. */
+export type ReplayRequest = Omit<ReplayInput, 'run'>;
+
 /** What a replay has to do. */
 export interface BegunReplay {
   /** With the replay's number. */
@@ -89,6 +92,8 @@ export interface PreparedRun {
   concurrency: number;
   /** Plan findings that are warnings, as text. */
   warnings: string[];
+  /** How long the run stays open for a replay when rows are in quarantine at its end. Default 0. */
+  waitSeconds?: number;
 }
 
 export interface PreparedTable {

@@ -64,6 +64,7 @@ export function normalize(raw: Record<string, unknown>, reading: Reading): Job {
     batchRows: file.batchRows ?? 50_000,
     concurrency: file.concurrency ?? 4,
     checks: readChecks(raw.checks, reading),
+    ledger: readLedger(raw.ledger),
     ...(typeof raw.retention === 'string' && {
       retention: { path: raw.retention, position: reading.source.position(['retention'], 'key') },
     }),
@@ -208,8 +209,18 @@ function readReferences(raw: unknown, reading: Reading): VirtualReference[] {
 
 function readOnFailure(raw: unknown): Job['onFailure'] {
   if (raw === 'fail') return { kind: 'fail' };
-  const limit = isRecord(raw) ? raw.quarantine : undefined;
-  if (typeof limit === 'number') return { kind: 'quarantine', rows: limit };
-  if (typeof limit === 'string') return { kind: 'quarantine', share: Number.parseFloat(limit) / 100 };
+  const { quarantine: limit, wait } = isRecord(raw) ? raw : {};
+  const waitSeconds = typeof wait === 'string' ? durationSeconds(wait) : undefined;
+  const waiting = waitSeconds === undefined ? {} : { waitSeconds };
+  if (typeof limit === 'number') return { kind: 'quarantine', rows: limit, ...waiting };
+  if (typeof limit === 'string')
+    return { kind: 'quarantine', share: Number.parseFloat(limit) / 100, ...waiting };
   return { kind: 'quarantine', rows: 1000 };
+}
+
+function readLedger(raw: unknown): Job['ledger'] {
+  const keep = isRecord(raw) ? raw.keep : undefined;
+  if (typeof keep === 'number') return { keepRuns: keep };
+  const keepSeconds = typeof keep === 'string' ? durationSeconds(keep) : undefined;
+  return keepSeconds === undefined ? {} : { keepSeconds };
 }

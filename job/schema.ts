@@ -264,10 +264,18 @@ export const jobSchema = closed({
     .union(
       [
         z.enum(['fail', 'quarantine']),
-        closed({ quarantine: limit.describe('Rows, or a share of the table such as 0.1%.') }),
+        closed({
+          quarantine: limit.describe('Rows, or a share of the table such as 0.1%.'),
+          wait: duration
+            .describe(
+              'A run with rows in quarantine stays open so long for a replay, then it fails. Default: it fails at once.',
+            )
+            .optional(),
+        }),
       ],
       {
-        error: 'expected fail, quarantine, { quarantine: 1000 } or { quarantine: 0.1% }',
+        error:
+          'expected fail, quarantine, { quarantine: 1000 }, { quarantine: 0.1% } or { quarantine: 1000, wait: 4h }',
       },
     )
     .describe(
@@ -301,6 +309,15 @@ export const jobSchema = closed({
     .optional(),
   checks: checksSchema
     .describe('What a finished run is checked for, and what a failed check means.')
+    .optional(),
+  ledger: closed({
+    keep: z
+      .union([z.int().min(1).max(1_000_000), duration], {
+        error: 'expected a time such as 400d, or a number of runs such as 50',
+      })
+      .describe('A time such as 400d, or a number of runs: older ones are removed when a run is complete.'),
+  })
+    .describe('What the destination remembers of earlier runs of the job. Default: everything.')
     .optional(),
   environments: z
     .record(z.string().min(1), environment)

@@ -34,7 +34,13 @@ export interface Job {
   /** Rows that cannot be written: quarantine up to a limit (rows, or a share of the table 0..1), or fail at the first. */
   readonly onFailure:
     | { readonly kind: 'fail' }
-    | { readonly kind: 'quarantine'; readonly rows?: number; readonly share?: number };
+    | {
+        readonly kind: 'quarantine';
+        readonly rows?: number;
+        readonly share?: number;
+        /** How long a run with rows in quarantine waits for a replay before it fails. Default 0. */
+        readonly waitSeconds?: number;
+      };
   /** When another live run owns a table. */
   readonly whenBusy: 'refuse' | 'wait';
   readonly evidence: 'batch' | 'row';
@@ -43,6 +49,7 @@ export interface Job {
   /** Partitions in flight at once, over all tables. Default 4. */
   readonly concurrency: number;
   readonly checks: CheckSettings;
+  readonly ledger: LedgerSettings;
   /** The retention file whose policies `retain` goes by. */
   readonly retention?: JobRetention;
 }
@@ -63,6 +70,14 @@ export interface JobRetention {
 export interface RetentionText {
   readonly name: string;
   readonly text: string;
+}
+
+/** What stays of earlier runs; everything when neither is given. */
+export interface LedgerSettings {
+  /** Runs that ended within so many seconds stay. */
+  readonly keepSeconds?: number;
+  /** So many of the newest runs stay. */
+  readonly keepRuns?: number;
 }
 
 /** What a failed check means: the run fails, or it is only said. */

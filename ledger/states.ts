@@ -29,3 +29,6 @@ export function statesBefore(to: RunState): RunState[] {
 export function isOpen(state: RunState): boolean {
   return state === 'planned' || state === 'loading' || state === 'settling' || state === 'validating';
 }
+
+/** Passes over quarantined rows that a run, or a replay of it, has room for: replay n begins with the number n times it. */
+export const REPLAY_PASSES = 1_000;

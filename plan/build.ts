@@ -98,6 +98,7 @@ export function buildPlan(input: PlanInput): Plan {
       evidence: job.evidence,
       whenBusy: job.whenBusy,
       checks: job.checks,
+      ledger: job.ledger,
     },
   };
 }

@@ -45,6 +45,8 @@ export interface ExecutionPlan {
   readonly whenBusy: Job['whenBusy'];
   /** What the run is checked for at its end; absent in runs of before there was a choice. */
   readonly checks?: Job['checks'];
+  /** What stays of earlier runs when this one is complete; absent in runs of before there was a choice. */
+  readonly ledger?: Job['ledger'];
 }
 
 export interface Finding {

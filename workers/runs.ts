@@ -5,12 +5,14 @@ import {
   WorkflowFailedError,
   type WorkflowHandle,
   WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateStage,
 } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
 import { uuidv7 } from 'uuidv7';
-import type { ReplayInput, SyncJobInput } from '../activities/types.js';
+import type { ReplayInput, ReplayRequest, SyncJobInput } from '../activities/types.js';
 import { ERROR_TYPES, type ErrorType, LetheError } from '../errors/errors.js';
-import type { Progress } from '../workflows/messages.js';
+import type { Progress, ReplayAnswer } from '../workflows/messages.js';
 import { CONTROL_QUEUE } from '../workflows/queues.js';
 import type { replayFailedBatches } from '../workflows/replayFailedBatches.js';
 import type { SyncResult, syncJob } from '../workflows/syncJob.js';
@@ -93,6 +95,67 @@ export async function openReplay(
   const handle = client.workflow.getHandle<typeof replayFailedBatches>(replayWorkflowId(job, run));
   const description = await handle.describe().catch(() => undefined);
   return description?.status.name === 'RUNNING' ? handle : undefined;
+}
+
+/** The workflow of a run that has failed and waits, open, for a replay. */
+export async function waitingRun(
+  client: Client,
+  { run, workflowId }: { readonly run: string; readonly workflowId: string },
+): Promise<SyncHandle | undefined> {
+  const waits = async (id: string) => {
+    const handle = client.workflow.getHandle<typeof syncJob>(id);
+    const progress = await progressOf(handle);
+    return progress?.phase === 'waiting' && progress.run === run ? handle : undefined;
+  };
+  const own = await waits(workflowId);
+  if (own) return own;
+  // A replay that failed is in the ledger instead of it.
+  const query = `LetheRun = '${run}' AND WorkflowType = 'syncJob' AND ExecutionStatus = 'Running'`;
+  try {
+    for await (const one of client.workflow.list({ query })) {
+      const found = await waits(one.workflowId);
+      if (found) return found;
+    }
+  } catch {
+    // The cluster may lack our search attributes.
+  }
+  return undefined;
+}
+
+/**
+ * Asks a run that waits for it to be replayed, and returns the workflow that does it.
+ *
+ * @throws LetheError with what the run refuses it for.
+ */
+export async function askForReplay(
+  client: Client,
+  waiting: SyncHandle,
+  { job, run }: { readonly job: string; readonly run: string },
+  request: ReplayRequest,
+): Promise<ReplayHandle> {
+  const workflowId = replayWorkflowId(job, run);
+  const execution = async () =>
+    (
+      await client.workflow
+        .getHandle(workflowId)
+        .describe()
+        .catch(() => undefined)
+    )?.runId;
+  const before = await execution();
+  try {
+    await waiting.startUpdate<ReplayAnswer, [ReplayRequest]>('replay', {
+      args: [request],
+      waitForStage: WorkflowUpdateStage.ACCEPTED,
+    });
+  } catch (error) {
+    throw runError(error, waiting.workflowId);
+  }
+  for (;;) {
+    const now = await execution();
+    if (now !== undefined && now !== before)
+      return client.workflow.getHandle<typeof replayFailedBatches>(workflowId, now);
+    await sleep(100);
+  }
 }
 
 /** How many workers ask for workflow tasks of a queue. */
@@ -192,7 +255,7 @@ export function runError(error: unknown, workflowId: string): LetheError {
       `Temporal knows no workflow ${workflowId}: wrong namespace, or older than its retention.`,
     );
   }
-  if (!(error instanceof WorkflowFailedError)) {
+  if (!(error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError)) {
     return new LetheError(
       'Unreachable',
       `Temporal stopped answering while the run ${workflowId} was followed. The run goes on; \`lethe runs\` shows it.`,

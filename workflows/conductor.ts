@@ -49,6 +49,7 @@ const SILENCE = '60 s';
 export class Conductor {
   continuing = false;
   private phase: Progress['phase'] = 'loading';
+  private waitsUntil: string | undefined;
   private paused: boolean;
   private concurrency: number;
   private layer: number;
@@ -93,12 +94,19 @@ export class Conductor {
       concurrency: this.concurrency,
       tables: [...this.tables.values()],
       warnings: this.warnings,
+      ...(this.waitsUntil !== undefined && { waitsUntil: this.waitsUntil }),
     };
   }
 
   enter(phase: Progress['phase']): void {
     this.phase = phase;
     this.show();
+  }
+
+  /** @param until ISO 8601, UTC. */
+  waitForReplay(until: string): void {
+    this.waitsUntil = until;
+    this.enter('waiting');
   }
 
   warn(warnings: readonly string[]): void {

@@ -1,10 +1,13 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { ReplayRequest } from '../activities/types.js';
 
 /** What `lethe show`, the CLI's progress and the Temporal UI read of a run while it goes on. */
 export interface Progress {
   readonly run: string;
   readonly job: string;
-  readonly phase: 'planning' | 'loading' | 'settling' | 'validating' | 'ended';
+  readonly phase: 'planning' | 'loading' | 'settling' | 'validating' | 'waiting' | 'ended';
+  /** Until when a run that is `waiting` does so for a replay; ISO 8601, UTC. */
+  readonly waitsUntil?: string;
   readonly paused: boolean;
   readonly concurrency: number;
   readonly tables: readonly TableState[];
@@ -51,4 +54,13 @@ export interface Window {
 
 /** To a table's workflow. */
 export const windowSignal = defineSignal<[Window]>('window');
+/** What a replay did for a run that waited for it. */
+export interface ReplayAnswer {
+  readonly run: string;
+  /** Rows that left the quarantine: copied, or gone at the source. */
+  readonly copied: number;
+  readonly gone: number;
+}
+
+export const replayUpdate = defineUpdate<ReplayAnswer, [ReplayRequest?]>('replay');
 export const concurrencyUpdate = defineUpdate<number, [{ partitions: number }]>('setConcurrency');

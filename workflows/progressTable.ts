@@ -19,7 +19,7 @@ export function progressTable(progress: Progress): string {
   const tables = [...progress.tables].sort((a, b) => RANK[a.state] - RANK[b.state] || a.id - b.id);
   const done = tables.filter(({ state }) => state === 'done').length;
   const lines = [
-    `**${progress.job}** · ${progress.paused ? 'paused' : progress.phase} · ${done} of ${tables.length} tables · run \`${progress.run}\``,
+    `**${progress.job}** · ${phaseText(progress)} · ${done} of ${tables.length} tables · run \`${progress.run}\``,
     '',
     row(['table', 'state', 'rows', 'expected', 'quarantined']),
     '| --- | --- | ---: | ---: | ---: |',
@@ -38,4 +38,9 @@ export function progressTable(progress: Progress): string {
   if (tables.length > SHOWN) lines.push(`| … ${tables.length - SHOWN} more | | | | |`);
   for (const warning of progress.warnings) lines.push('', `⚠ ${warning}`);
   return lines.join('\n');
+}
+
+function phaseText({ phase, paused, waitsUntil }: Progress): string {
+  if (phase === 'waiting') return `waits for replay until ${waitsUntil?.slice(0, 16).replace('T', ' ')} UTC`;
+  return paused ? 'paused' : phase;
 }

@@ -1,18 +1,12 @@
-import {
-  ApplicationFailure,
-  CancellationScope,
-  isCancellation,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 import type { BegunReplay, ReplayInput, RunVerdict } from '../activities/types.js';
+import { REPLAY_PASSES } from '../ledger/states.js';
 import type { RunRef } from '../ledger/types.js';
-import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
 import { type Carried, Conductor } from './conductor.js';
-import { describeFailure } from './failures.js';
+import { ending, type Failure, failingPlainly } from './failures.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
 import { checkReplayInput } from './replayInput.js';
-import { steer } from './steering.js';
+import { leave, planningOf, steer, tagRun } from './steering.js';
 import { refuseVerdict } from './verdict.js';
 
 /** Input of `replayFailedBatches`, with what it hands itself over continue-as-new. */
@@ -50,7 +44,7 @@ export async function replayFailedBatches(input?: ReplayWorkflowInput): Promise<
     carried && new Conductor(carried.resolved, carried.prepared, { begun: known, tuning }, false, carried);
   const wishes = steer(
     () => conductor,
-    () => planning(request),
+    () => planningOf(request.run ?? '', request.job ?? request.file?.name ?? ''),
   );
   const begun = known ?? (await begin(activities, request));
   const { ref, mode, prepared, again } = begun;
@@ -76,35 +70,20 @@ export async function replayFailedBatches(input?: ReplayWorkflowInput): Promise<
     return { run: ref.run, job: ref.job, verdict, replayed };
   } catch (error) {
     if (conductor?.isContinuing(error)) throw error;
-    const failure = describeFailure(error);
-    const undone = await CancellationScope.nonCancellable(() =>
-      end(activities, ref, conductor, failure, { checks, replayed }),
-    );
-    if (isCancellation(error) && !undone) throw error;
-    throw ApplicationFailure.nonRetryable([failure.message, undone].filter(Boolean).join(' '), failure.type);
+    const undo = (failure: Failure) => end(activities, ref, conductor, failure, { checks, replayed });
+    throw (await ending(error, undo, 'The replay could not be ended')).error;
   } finally {
-    if (!conductor?.continuing) {
-      await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
-      conductor?.enter('ended');
-    }
+    await leave(conductor);
   }
 }
 
 /** Until the run is open again nothing has to be undone. */
-async function begin(activities: Activities, request: ReplayInput): Promise<BegunReplay> {
-  try {
-    const { ref, mode } = await activities.planning.findReplay(request);
-    upsertSearchAttributes([
-      { key: JOB_ATTRIBUTE, value: ref.job },
-      { key: RUN_ATTRIBUTE, value: ref.run },
-      { key: MODE_ATTRIBUTE, value: mode },
-    ]);
-    return await activities.planning.beginReplay(ref, request);
-  } catch (error) {
-    if (isCancellation(error)) throw error;
-    const { type, message } = describeFailure(error);
-    throw ApplicationFailure.nonRetryable(message, type);
-  }
+function begin(activities: Activities, request: ReplayInput): Promise<BegunReplay> {
+  return failingPlainly(async () => {
+    const found = await activities.planning.findReplay(request);
+    tagRun(found);
+    return activities.planning.beginReplay(found.ref, request);
+  });
 }
 
 /** Passes over the rows, parents before children, as long as any of them brings a parent that others wait for. */
@@ -117,9 +96,9 @@ async function replayRows(
   const names = new Map(prepared.tables.map(({ id, name }) => [id, name]));
   const totals = new Map(prepared.tables.map(({ id }) => [id, 0]));
   const group = workflowInfo().workflowId;
-  const first = (ref.replay ?? 0) * PASSES;
+  const first = (ref.replay ?? 0) * REPLAY_PASSES;
   let tables = order.flat();
-  for (let pass = 0; tables.length > 0 && pass < PASSES; pass += 1) {
+  for (let pass = 0; tables.length > 0 && pass < REPLAY_PASSES; pass += 1) {
     const before = replayed.copied;
     const waiting = new Set<number>();
     for (const table of tables) {
@@ -140,35 +119,14 @@ async function replayRows(
   }
 }
 
-/** Passes that a replay has room for: the numbers of the next one begin behind them. */
-const PASSES = 1_000;
-
-/** The run is failed again, whatever became of the replay, and may be replayed again. Returns what could not be done. */
+/** The run is failed again, whatever became of the replay, and may be replayed again. */
 async function end(
   activities: Activities,
   ref: RunRef,
   conductor: Conductor | undefined,
-  { type, message }: { type: string; message: string },
+  { type, message }: Failure,
   so: { checks: RunVerdict['checks']; replayed: Replayed },
-): Promise<string | undefined> {
-  try {
-    await conductor?.stopTables();
-    const failed = { state: 'failed', error: type, message, ...so } as const;
-    await activities.longControl.finishRun(ref, failed);
-    return undefined;
-  } catch (second) {
-    return `The replay could not be ended: ${describeFailure(second).message} Run \`lethe restore\` once that is mended.`;
-  }
-}
-
-function planning({ run, job, file }: ReplayInput) {
-  return {
-    run: run ?? '',
-    job: job ?? file?.name ?? '',
-    phase: 'planning' as const,
-    paused: false,
-    concurrency: 0,
-    tables: [],
-    warnings: [],
-  };
+): Promise<void> {
+  await conductor?.stopTables();
+  await activities.longControl.finishRun(ref, { state: 'failed', error: type, message, ...so });
 }

@@ -1,4 +1,11 @@
-import { ApplicationFailure, setHandler } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import type { ResolvedRun } from '../activities/types.js';
+import { JOB_ATTRIBUTE, MODE_ATTRIBUTE, RUN_ATTRIBUTE } from './attributes.js';
 import type { Conductor } from './conductor.js';
 import {
   concurrencyUpdate,
@@ -50,4 +57,25 @@ export function steer(conductor: () => Conductor | undefined, planning: () => Pr
     },
   });
   return wishes;
+}
+
+/** Makes the workflow found by its run. */
+export function tagRun({ ref, mode }: ResolvedRun): void {
+  upsertSearchAttributes([
+    { key: JOB_ATTRIBUTE, value: ref.job },
+    { key: RUN_ATTRIBUTE, value: ref.run },
+    { key: MODE_ATTRIBUTE, value: mode },
+  ]);
+}
+
+/** Last of a run or a replay, unless it goes on in another leg. */
+export async function leave(conductor: Conductor | undefined): Promise<void> {
+  if (conductor?.continuing) return;
+  await CancellationScope.nonCancellable(async () => conductor?.releaseSnapshot());
+  conductor?.enter('ended');
+}
+
+/** The progress of a run that has no tables yet. */
+export function planningOf(run: string, job: string): Progress {
+  return { run, job, phase: 'planning', paused: false, concurrency: 0, tables: [], warnings: [] };
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { isOpen } from '../../ledger/states.js';
-import { findRunByText, type LedgerOptions } from '../ledgers.js';
+import { readPins } from '../../postgres/ledger/runs.js';
+import { type FoundRun, findRunByText, type LedgerOptions, readLedger } from '../ledgers.js';
 import { withTemporal } from '../session.js';
 import { paint, say, tell } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
@@ -19,9 +20,9 @@ Examples:
 }
 
 async function run(text: string, options: LedgerOptions): Promise<void> {
-  const { row } = await findRunByText(text, options);
-  if (!isOpen(row.state))
-    throw new LetheError('RunEnded', `Run ${row.run} is ${row.state} already: there is nothing to cancel.`);
+  const found = await findRunByText(text, options);
+  const { row } = found;
+  if (!isOpen(row.state)) return endWait(found);
   await withTemporal({}, async ({ cluster }) => {
     const { followSync, runError } = await import('../../workers/runs.js');
     const handle = cluster.client.workflow.getHandle<typeof import('../../workflows/syncJob.js').syncJob>(
@@ -37,5 +38,25 @@ async function run(text: string, options: LedgerOptions): Promise<void> {
     if (outcome?.ok) say(`Run ${row.run} was complete before it could be cancelled.`);
     else if (outcome?.error.type === 'RunEnded') say(`${paint.green('✓')} ${outcome.error.message}`);
     else if (outcome) throw outcome.error;
+  });
+}
+
+/** A run that has failed may wait for a replay. */
+async function endWait({ ledger, row }: FoundRun): Promise<void> {
+  const over = new LetheError(
+    'RunEnded',
+    `Run ${row.run} is ${row.state} already: there is nothing to cancel.`,
+  );
+  const pins = await readLedger(ledger, (session) => readPins(session, row.run));
+  const onFailure = pins?.plan.execution.onFailure;
+  if (onFailure?.kind !== 'quarantine' || onFailure.waitSeconds === undefined) throw over;
+  await withTemporal({}, async ({ cluster }) => {
+    const { waitingRun } = await import('../../workers/runs.js');
+    const waiting = await waitingRun(cluster.client, row);
+    if (!waiting) throw over;
+    await waiting.cancel();
+    say(
+      `${paint.green('✓')} Run ${row.run} of ${row.job} waits for no replay any more. It stays ${row.state}.`,
+    );
   });
 }

@@ -77,10 +77,15 @@ async function follow(
   options: ReplayOptions,
 ): Promise<void> {
   const { cluster } = session;
-  const { openReplay, startReplay } = await import('../../workers/runs.js');
+  const { askForReplay, openReplay, startReplay, waitingRun } = await import('../../workers/runs.js');
   const open = cluster.embedded && !cluster.shared ? await openReplay(cluster.client, row) : undefined;
   if (open) tell(`An earlier replay of ${row.run} is still open: going on with it.`);
-  const handle = open ?? (await startReplay(cluster.client, row, input, options.taskQueue));
+  const waiting = open ? undefined : await waitingRun(cluster.client, row);
+  const handle =
+    open ??
+    (waiting
+      ? await askForReplay(cluster.client, waiting, row, input)
+      : await startReplay(cluster.client, row, input, options.taskQueue));
   const followed = await followToEnd(session, handle, { job: row.job, taskQueue: options.taskQueue });
   if (!followed) return;
   const { outcome, tables, seconds, link } = followed;

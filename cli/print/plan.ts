@@ -53,7 +53,11 @@ function failureText({ execution: { onFailure } }: Plan): string {
   if (onFailure.kind === 'fail') return 'the run fails at the first';
   const limit =
     onFailure.share !== undefined ? `${onFailure.share * 100}% of a table` : count(onFailure.rows ?? 0);
-  return `quarantined, up to ${limit}`;
+  const wait =
+    onFailure.waitSeconds === undefined
+      ? ''
+      : `; the run waits ${duration(onFailure.waitSeconds)} for a replay`;
+  return `quarantined, up to ${limit}${wait}`;
 }
 
 function section(title: string, body: string): string {

@@ -20,6 +20,7 @@ const PHASES: Record<Progress['phase'], string> = {
   loading: 'loading',
   settling: 'putting foreign keys back',
   validating: 'validating',
+  waiting: 'waiting for a replay of its rows in quarantine',
   ended: 'ended',
 };
 
@@ -90,12 +91,13 @@ class LiveView implements ProgressView {
 }
 
 function headline(progress: Progress): string {
-  const { tables, phase, paused } = progress;
+  const { tables, phase, paused, waitsUntil } = progress;
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const expected = tables.reduce((sum, table) => sum + Math.max(table.expected, table.rows), 0);
   const done = tables.filter(({ state }) => state === 'done').length;
   const quarantined = tables.reduce((sum, table) => sum + table.quarantined, 0);
   const parts = [paused ? 'paused' : PHASES[phase]];
+  if (waitsUntil) parts.push(`until ${waitsUntil.slice(0, 16).replace('T', ' ')} UTC`);
   if (tables.length > 0) {
     parts.push(
       `${done} of ${counted(tables.length, 'table')}`,

@@ -3,6 +3,12 @@ import { query, type Session } from '../session.js';
 /** Ends the message of a row that settle removed and the source has not any more: its `key` is none of the source. */
 export const GONE = 'The source has it no more.';
 
+/** Ends the message of a row that settle removed and the source has, but not as it was copied. */
+export const CHANGED = 'The source has changed it since.';
+
+/** Patterns of the messages of both. */
+export const OUTDATED: readonly string[] = [`%${GONE}`, `%${CHANGED}`];
+
 /** A row for `lethe.quarantine`; the key is sealed, its hash keyed. Never a value. */
 export interface QuarantinedRow {
   readonly key: string;
@@ -81,7 +87,7 @@ export async function lockUntried(
     session,
     `SELECT id, key, key_hash, message FROM lethe.quarantine
      WHERE run = $1 AND table_id = $2::int AND replayed_at IS NULL AND tried < $3::int
-       AND (waits_for_parent OR NOT $4::boolean)
+       AND (waits_for_parent OR message LIKE ANY ($8::text[]) OR NOT $4::boolean)
        AND (waits_for_parent OR $5::int[] IS NULL
             OR (partition, batch) IN (SELECT * FROM unnest($5::int[], $6::int[])))
      ORDER BY id LIMIT $7::int FOR UPDATE`,
@@ -93,6 +99,7 @@ export async function lockUntried(
       filter.batches?.map(({ partition }) => partition) ?? null,
       filter.batches?.map(({ batch }) => batch) ?? null,
       limit,
+      [...OUTDATED],
     ],
   );
   return rows.map((row) => ({
@@ -117,6 +124,22 @@ export async function markTried(
      WHERE id = ANY ($1::bigint[])`,
     [`{${ids.join(',')}}`, pass, outcome],
   );
+}
+
+/** Those of the keyed hashes whose rows are in quarantine. */
+export async function hashesInQuarantine(
+  session: Session,
+  run: string,
+  table: number,
+  hashes: readonly string[],
+): Promise<Set<string>> {
+  const rows = await query(
+    session,
+    `SELECT key_hash FROM lethe.quarantine
+     WHERE run = $1 AND table_id = $2::int AND replayed_at IS NULL AND key_hash = ANY ($3::text[])`,
+    [run, table, [...hashes]],
+  );
+  return new Set(rows.map((row) => row.key_hash!));
 }
 
 /** Rows of a table that wait for their parent. */

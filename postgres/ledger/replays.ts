@@ -1,5 +1,7 @@
+import { REPLAY_PASSES } from '../../ledger/states.js';
 import type { Plan } from '../../plan/plan.js';
 import { query, type Session } from '../session.js';
+import { OUTDATED } from './quarantine.js';
 
 /** A replay as it begins. */
 export interface NewReplay {
@@ -92,6 +94,8 @@ export interface TableRest {
   /** Rows in quarantine; of those, such as wait for a parent. */
   readonly quarantined: number;
   readonly waiting: number;
+  /** Of those in quarantine, such as the source had no more, or had changed, when they were removed. */
+  readonly outdated: number;
   /** Every partition is done. */
   readonly complete: boolean;
   /** Rows that the ledger says were written and not removed again. */
@@ -103,22 +107,50 @@ export async function readRest(session: Session, run: string): Promise<TableRest
   const rows = await query(
     session,
     `SELECT t.table_id, coalesce(p.done, false) AS complete, coalesce(q.left, 0) AS quarantined,
-            coalesce(q.waiting, 0) AS waiting, coalesce(b.rows, 0) - coalesce(q.removed, 0) AS written
+            coalesce(q.waiting, 0) AS waiting, coalesce(q.outdated, 0) AS outdated, coalesce(b.rows, 0) - coalesce(q.removed, 0) AS written
      FROM (SELECT table_id FROM lethe.partition WHERE run = $1 UNION SELECT table_id FROM lethe.quarantine WHERE run = $1) t
      LEFT JOIN (SELECT table_id, bool_and(done) AS done FROM lethe.partition WHERE run = $1 GROUP BY table_id) p USING (table_id)
      LEFT JOIN (SELECT table_id, sum(rows) AS rows FROM lethe.batch WHERE run = $1 AND state = 'committed' GROUP BY table_id) b
        USING (table_id)
      LEFT JOIN (SELECT table_id, count(*) FILTER (WHERE replayed_at IS NULL) AS left, sum(removed) AS removed,
-                       count(*) FILTER (WHERE replayed_at IS NULL AND waits_for_parent) AS waiting
+                       count(*) FILTER (WHERE replayed_at IS NULL AND waits_for_parent) AS waiting,
+                       count(*) FILTER (WHERE replayed_at IS NULL AND message LIKE ANY ($2::text[])) AS outdated
                 FROM lethe.quarantine WHERE run = $1 GROUP BY table_id) q USING (table_id)
      ORDER BY t.table_id`,
-    [run],
+    [run, [...OUTDATED]],
   );
   return rows.map((row) => ({
     table: Number(row.table_id),
+    outdated: Number(row.outdated),
     quarantined: Number(row.quarantined),
     waiting: Number(row.waiting),
     complete: row.complete === 't',
     written: Number(row.written),
+  }));
+}
+
+/** Rows that were copied one by one, by their keys, beside those of the quarantine, and rows that the source had no more. */
+export async function countAlone(
+  session: Session,
+  run: string,
+  replay: number,
+): Promise<{ table: number; along: number; gone: number }[]> {
+  const rows = await query(
+    session,
+    `SELECT t.table_id, coalesce(c.rows, 0) - coalesce(q.copied, 0) AS along, coalesce(q.gone, 0) AS gone
+     FROM (SELECT DISTINCT table_id FROM lethe.partition WHERE run = $1) t
+     LEFT JOIN (SELECT p.table_id, sum(b.rows) AS rows FROM lethe.partition p JOIN lethe.batch b USING (run, partition)
+                WHERE run = $1 AND p.replay = $2::int GROUP BY p.table_id) c USING (table_id)
+     LEFT JOIN (SELECT table_id, count(*) FILTER (WHERE outcome = 'copied') AS copied,
+                       count(*) FILTER (WHERE outcome = 'gone') AS gone
+                FROM lethe.quarantine WHERE run = $1 AND tried > $3::int AND tried < $4::int GROUP BY table_id) q
+       USING (table_id)
+     ORDER BY t.table_id`,
+    [run, replay, replay * REPLAY_PASSES - 1, (replay + 1) * REPLAY_PASSES],
+  );
+  return rows.map((row) => ({
+    table: Number(row.table_id),
+    along: Number(row.along),
+    gone: Number(row.gone),
   }));
 }

@@ -43,6 +43,17 @@ export async function summarize(session: Session, run: string): Promise<TableSum
   }));
 }
 
+/** Whether ranges of the run's tables were read under more than one state of the source. */
+export async function isTorn(session: Session, run: string): Promise<boolean> {
+  const [row] = await query(
+    session,
+    `SELECT count(DISTINCT b.generation) > 1 AS torn FROM lethe.batch b JOIN lethe.partition p USING (run, partition)
+     WHERE b.run = $1 AND b.state = 'committed' AND p.replay IS NULL`,
+    [run],
+  );
+  return row?.torn === 't';
+}
+
 /** Quarantined rows by table and reason, most first: `lethe show` and the verdict list them. */
 export async function quarantineReasons(
   session: Session,

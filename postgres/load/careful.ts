@@ -12,6 +12,7 @@ import { query } from '../session.js';
 import type { BatchWork, Loaded } from './batch.js';
 import type { TableContext } from './context.js';
 import { evidenceOf } from './evidence.js';
+import type { Orphan } from './parents.js';
 import { add } from './pump.js';
 import { QuarantineBudget } from './quarantine.js';
 import { sealRowKey } from './seals.js';
@@ -29,6 +30,8 @@ interface Segment {
 interface Waiting {
   readonly bytes: Buffer;
   readonly row: QuarantinedRow;
+  /** Of the row at the source. */
+  readonly key: readonly string[];
   /** In the order in which they were read. */
   readonly place: number;
 }
@@ -85,6 +88,12 @@ export class CarefulLoad {
       await reader.drain();
       throw error;
     }
+  }
+
+  /** Rows that still wait for their parent, after they were tried again: `finish` tries them once more. */
+  async orphans(): Promise<Orphan[]> {
+    await this.retryWaiting();
+    return this.waiting.flatMap(({ row: { constraint }, key }) => (constraint ? [{ constraint, key }] : []));
   }
 
   /** Rows that still wait for their parent are tried again; then the refused ones are recorded. */
@@ -198,9 +207,10 @@ export class CarefulLoad {
       column,
       message: `Refused by the destination: SQLSTATE ${code}${what.length > 0 ? `, ${what.join(', ')}` : ''}.`,
     };
-    if (code === FOREIGN_KEY_VIOLATION)
-      this.waiting.push({ bytes, row: quarantined, place: this.waiting.length });
-    else this.quarantine(quarantined);
+    if (code === FOREIGN_KEY_VIOLATION) {
+      const key = this.sourceKey(segment.block, row);
+      this.waiting.push({ bytes, row: quarantined, key, place: this.waiting.length });
+    } else this.quarantine(quarantined);
   }
 
   /** A row of the batch may be the parent of an earlier one. */
@@ -223,9 +233,12 @@ export class CarefulLoad {
   }
 
   private keyOf(block: RowBlock, row: number): { key: string; keyHash: string } {
-    const { task, keys, table, carefulShape } = this.context;
-    const key = block.fields.slice(0, carefulShape.keys).map((field) => field[row]!);
-    return sealRowKey(keys, { run: task.run, table: table.plan.id }, key);
+    const { task, keys, table } = this.context;
+    return sealRowKey(keys, { run: task.run, table: table.plan.id }, this.sourceKey(block, row));
+  }
+
+  private sourceKey(block: RowBlock, row: number): string[] {
+    return block.fields.slice(0, this.context.carefulShape.keys).map((field) => field[row]!);
   }
 }
 

@@ -1,8 +1,24 @@
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
+import type { ExecutionPlan, TablePlan } from '../../plan/plan.js';
 import { countTable } from '../ledger/batches.js';
 import { countQuarantined, type QuarantinedRow } from '../ledger/quarantine.js';
+import type { Session } from '../session.js';
 import type { TableContext } from './context.js';
+
+/** How many rows of a table are in quarantine, and how many may be, as the job says. */
+export async function quarantineLimit(
+  destination: Session,
+  run: string,
+  table: Pick<TablePlan, 'id' | 'rows'>,
+  { onFailure, batchRows }: ExecutionPlan,
+): Promise<{ used: number; limit: number }> {
+  const used = await countQuarantined(destination, run, table.id);
+  if (onFailure.kind === 'fail') return { used, limit: 0 };
+  const size = Math.max(table.rows, await countTable(destination, run, table.id), batchRows);
+  const share = onFailure.share === undefined ? Number.POSITIVE_INFINITY : Math.floor(onFailure.share * size);
+  return { used, limit: Math.min(onFailure.rows ?? Number.POSITIVE_INFINITY, share) };
+}
 
 /** How many more rows of a table may go to quarantine. */
 export class QuarantineBudget {
@@ -19,17 +35,8 @@ export class QuarantineBudget {
   }
 
   static async open({ task, table, destination }: TableContext): Promise<QuarantineBudget> {
-    const { onFailure } = task.execution;
-    const name = tableText(table.plan.source);
-    if (onFailure.kind === 'fail') return new QuarantineBudget(name, 0, 0);
-    const used = await countQuarantined(destination, task.run, table.plan.id);
-    const seen = await countTable(destination, task.run, table.plan.id);
-    const size = Math.max(table.plan.rows, seen, task.execution.batchRows);
-    const limit = Math.min(
-      onFailure.rows ?? Number.POSITIVE_INFINITY,
-      onFailure.share === undefined ? Number.POSITIVE_INFINITY : Math.floor(onFailure.share * size),
-    );
-    return new QuarantineBudget(name, limit - used, limit);
+    const { used, limit } = await quarantineLimit(destination, task.run, table.plan, task.execution);
+    return new QuarantineBudget(tableText(table.plan.source), limit - used, limit);
   }
 
   /** @throws LetheError `QuarantineLimit` when the row is one too many. */

@@ -25,6 +25,8 @@ export interface PartitionTask {
   readonly snapshot: { readonly generation: number; readonly ids: readonly string[] };
   /** The tables that `work` is about. */
   readonly tables: readonly LoadTable[];
+  /** Tables whose rows may be copied along, since rows of `work` need them; for quarantined rows only. Default none. */
+  readonly related?: readonly LoadTable[];
   /** Partitions that were cut before, or whole tables (small ones), which are cut first. */
   readonly work:
     | { readonly kind: 'partitions'; readonly partitions: readonly number[] }
@@ -44,7 +46,7 @@ export interface QuarantinedWork {
   readonly pass: number;
   /** Only those of these batches, and those that wait for a parent. */
   readonly batches?: readonly { readonly partition: number; readonly batch: number }[];
-  /** Only those that wait for a parent. */
+  /** Only those that wait for a parent, and those that the source had no more, or otherwise, when they were removed. */
   readonly waiting: boolean;
 }
 

@@ -13,12 +13,14 @@ import { blockRanges, keyRanges, readKeyColumns } from '../load/reads.js';
 import { rowShape } from '../load/shape.js';
 import type { Source } from '../load/source.js';
 import { execute, query, type Session } from '../session.js';
-import { createStage, imageColumns, imageSql } from './suspects.js';
+import { createStage, imagesSql } from './suspects.js';
 
 /** A source row that a suspect of the destination came from. */
 export interface Origin {
-  /** Of the suspect: `image_0/image_1`. Rows that are alike in every column share one. */
+  /** Of the row as it is read now: two hashes. Rows that are alike in every column share one. */
   readonly image: string;
+  /** Of its key, alike. */
+  readonly keyImage: string;
   /** Place in the source's order of keys. */
   readonly order: number;
   /** Its key columns, or where it lies. Values: they stay in this process, and are sealed before they leave it. */
@@ -33,7 +35,7 @@ export interface AgainOptions {
 
 /**
  * Reads a table of the source again, under the run's snapshot and in the order of its key, transforms it as the load
- * did, and tells which source rows became the suspects of that table in `lethe_suspect`. Only a chunk at a time is in
+ * did, and tells which source rows became, or have the keys of, the suspects of that table in `lethe_suspect`. Only a chunk at a time is in
  * the destination, in a temporary table, with a number in place of its key.
  */
 export async function findOrigins(
@@ -68,9 +70,9 @@ export async function findOrigins(
         for (const { row } of transformed.failed) skip[row] = 1;
         const numbers = Array.from({ length: block.size }, (_, row) => String(row));
         const fields = [{ kind: 'values' as const, values: numbers }, ...shape.output(transformed)];
-        for (const { row, image } of await stage.match(block, fields, shape.rest, skip)) {
+        for (const { row, ...images } of await stage.match(block, fields, shape.rest, skip)) {
           const key = block.fields.slice(0, shape.keys).map((field) => field[row] ?? null);
-          origins.push({ image, order: order + row, key });
+          origins.push({ ...images, order: order + row, key });
         }
         order += block.size;
         reader.release(chunk);
@@ -107,7 +109,7 @@ class Stage {
       boolean,
       Uint8Array,
     ]
-  ): Promise<{ row: number; image: string }[]> {
+  ): Promise<{ row: number; image: string; keyImage: string }[]> {
     const bytes = this.encoder.encode(block, fields, rest, { skip });
     if (bytes.length === 0) return [];
     const copy = copyIn(
@@ -118,14 +120,14 @@ class Stage {
     await copy.finish();
     const rows = await query(
       this.session,
-      `SELECT DISTINCT a.n, s.image_0 || '/' || s.image_1 AS image
-         FROM (SELECT t.lethe_n AS n, ARRAY[${imageSql(imageColumns(this.table), 't')}] AS image
+      `SELECT DISTINCT a.n, a.image[1] || '/' || a.image[2] AS image, a.image[3] || '/' || a.image[4] AS key_image
+         FROM (SELECT t.lethe_n AS n, ARRAY[${imagesSql(this.table, 't')}] AS image
                  FROM pg_temp.lethe_again t) AS a
-         JOIN pg_temp.lethe_suspect s ON s.image_0 = a.image[1] AND s.image_1 = a.image[2]
+         JOIN pg_temp.lethe_suspect s ON s.key_0 = a.image[3] AND s.key_1 = a.image[4]
         WHERE s.table_id = $1::int`,
       [this.table.id],
     );
     await execute(this.session, 'TRUNCATE pg_temp.lethe_again');
-    return rows.map((row) => ({ row: Number(row.n), image: row.image! }));
+    return rows.map((row) => ({ row: Number(row.n), image: row.image!, keyImage: row.key_image! }));
   }
 }

@@ -3,9 +3,9 @@ import { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
 import type { Plan, TablePlan } from '../../plan/plan.js';
 import { wholeTable } from '../identifiers.js';
-import { countTable } from '../ledger/batches.js';
 import { type TakenRow, takenRows } from '../ledger/ddl.js';
-import { countQuarantined, GONE, insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
+import { CHANGED, GONE, insertQuarantine, type QuarantinedRow } from '../ledger/quarantine.js';
+import { quarantineLimit } from '../load/quarantine.js';
 import { sealRowKey } from '../load/seals.js';
 import type { Source } from '../load/source.js';
 import { silence } from '../saga/guards.js';
@@ -32,6 +32,11 @@ export interface Removing {
   readonly runTime: string;
   /** Opens the source under the run's snapshot, or under a later one of the run; undefined when there is none. */
   openSource(): Promise<Source | undefined>;
+  /**
+   * Tables were read under several snapshots: orphans, of any number, are removed, and copied again with their parents
+   * later. Default false.
+   */
+  readonly orphansComeBack?: boolean;
 }
 
 /** What goes from one table, found in one step. */
@@ -91,6 +96,9 @@ class Removal {
     await this.lock(table);
     await createSuspects(this.session);
     await silence(this.session, this.removing.plan.mode, 'transaction');
+    if (row.facts.foreignKey && this.removing.orphansComeBack) {
+      for (const { id } of plan.tables) this.budgets.set(id, ALL);
+    }
     const within = row.facts.foreignKey ? await this.findLost(row, table) : await this.findRivals(row, table);
     if (!within) return false;
     const losers: Loser[] = [];
@@ -182,7 +190,7 @@ class Removal {
     });
     if (losers.length > (await this.budget(table))) return undefined;
     const { run, keys } = this.removing;
-    const rows = losers.map(({ key, suspect }): QuarantinedRow => {
+    const rows = losers.map(({ key, suspect, changed }): QuarantinedRow => {
       const layer = own.find(({ number }) => number === suspect.layer)!;
       // A row that the source has no more, after a snapshot was lost, has no key: its place stands for it.
       const sealed = sealRowKey(
@@ -190,7 +198,7 @@ class Removal {
         { run, table: table.id },
         key ?? [`gone/${layer.constraint}/${suspect.id}`],
       );
-      return { ...sealed, ...reasonOf(layer, key !== undefined) };
+      return { ...sealed, ...reasonOf(layer, key === undefined ? GONE : changed ? CHANGED : undefined) };
     });
     await insertQuarantine(this.session, { run, partition: null, batch: null }, table.id, rows);
     return losers;
@@ -199,7 +207,8 @@ class Removal {
   private async suspects(table: TablePlan): Promise<Suspect[]> {
     const rows = await query(
       this.session,
-      `SELECT id, layer, grp, image_0 || '/' || image_1 AS image FROM pg_temp.lethe_suspect
+      `SELECT id, layer, grp, image_0 || '/' || image_1 AS image, key_0 || '/' || key_1 AS key_image
+         FROM pg_temp.lethe_suspect
         WHERE table_id = $1::int ORDER BY id`,
       [table.id],
     );
@@ -208,6 +217,7 @@ class Removal {
       layer: Number(row.layer),
       group: row.grp!,
       image: row.image!,
+      keyImage: row.key_image!,
     }));
   }
 
@@ -230,14 +240,8 @@ class Removal {
     const known = this.budgets.get(table.id);
     if (known !== undefined) return known;
     const { run, plan } = this.removing;
-    const { onFailure, batchRows } = plan.execution;
-    let left = 0;
-    if (onFailure.kind === 'quarantine') {
-      const used = await countQuarantined(this.session, run, table.id);
-      const size = Math.max(table.rows, await countTable(this.session, run, table.id), batchRows);
-      const share = onFailure.share === undefined ? ALL : Math.floor(onFailure.share * size);
-      left = Math.max(0, Math.min(onFailure.rows ?? ALL, share, ALL) - used);
-    }
+    const { used, limit } = await quarantineLimit(this.session, run, table, plan.execution);
+    const left = Math.max(0, Math.min(limit, ALL) - used);
     this.budgets.set(table.id, left);
     return left;
   }
@@ -248,7 +252,7 @@ const ALL = 1_000_000;
 
 function reasonOf(
   { constraint, code }: Layer,
-  known: boolean,
+  since: typeof GONE | typeof CHANGED | undefined,
 ): Pick<QuarantinedRow, 'code' | 'constraint' | 'message' | 'waitsForParent'> {
   const why = {
     '23505': `Another row has the same value under ${constraint}.`,
@@ -258,8 +262,8 @@ function reasonOf(
   return {
     code,
     constraint,
-    message: known ? why : `${why} ${GONE}`,
-    waitsForParent: known && code === '23503',
+    message: since ? `${why} ${since}` : why,
+    waitsForParent: since !== GONE && code === '23503',
   };
 }
 

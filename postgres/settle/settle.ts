@@ -12,6 +12,8 @@ export interface Settlement {
   readonly fence: Fence;
   /** What removing the rows that stand in the way needs; without it such an index or key stays owed. */
   readonly removing?: Omit<Removing, 'run' | 'fence'>;
+  /** Done when the foreign keys are back, while triggers and rules still are quiet: copies rows that were removed. */
+  readonly afterKeys?: () => Promise<void>;
 }
 
 /** Below this many rows in all, everything is put back in one transaction; above, table by table. */
@@ -53,10 +55,12 @@ export async function settleReferences(
     (a, b) => Number(a.facts.foreignKey?.outside ?? false) - Number(b.facts.foreignKey?.outside ?? false),
   );
   const owed = await settleRows(session, settlement, tables, keys);
+  await settlement.afterKeys?.();
+  const rest = await takenRows(session, { run });
   await restoreRows(
     session,
     fence,
-    rows.filter((row) => row.phase > PHASE.foreignKey),
+    rest.filter((row) => row.phase > PHASE.foreignKey),
   );
   refuseOwed(owed);
 }

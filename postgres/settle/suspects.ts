@@ -7,8 +7,8 @@ import { childFrom, orphanCondition, parentFrom, parentPairs } from './orphans.j
 
 /*
  * Rows of the destination that cannot stay, or not all of them. They are named by their place (tableoid, ctid), which
- * holds while the table is locked, and recognized by an image: two hashes of the row's text, which a row that is read
- * and transformed again has too. Neither leaves the server in a statement or its parameters.
+ * holds while the table is locked, and recognized by images: two hashes of a text, which a row that is read and
+ * transformed again has too. Neither leaves the server in a statement or its parameters.
  */
 
 /** Makes the table of suspects, for the length of the transaction. */
@@ -17,10 +17,25 @@ export async function createSuspects(session: Session): Promise<void> {
     session,
     `CREATE TEMP TABLE lethe_suspect (
        id integer GENERATED ALWAYS AS IDENTITY, layer integer NOT NULL, table_id integer NOT NULL,
-       rel oid NOT NULL, tid tid NOT NULL, grp bigint NOT NULL, image_0 bigint NOT NULL, image_1 bigint NOT NULL
+       rel oid NOT NULL, tid tid NOT NULL, grp bigint NOT NULL, image_0 bigint NOT NULL, image_1 bigint NOT NULL,
+       key_0 bigint NOT NULL, key_1 bigint NOT NULL
      ) ON COMMIT DROP;
      CREATE TEMP TABLE lethe_conflict (a integer NOT NULL, b integer NOT NULL) ON COMMIT DROP`,
   );
+}
+
+/**
+ * Images of a row: of all columns that are written, and of its key, by which a row is recognized that the source has
+ * changed since it was copied. A table without a key, or with one that is not written, has the first twice.
+ */
+export function imagesSql(table: TablePlan, alias: string): string {
+  const all = imageColumns(table);
+  const lasting = table.columns.filter((column) => !isSealed(column));
+  const names = new Map(lasting.map(({ name, destination }) => [name, destination]));
+  const key = table.key.kind === 'columns' ? table.key.columns.map((name) => names.get(name)) : [];
+  const known = key.filter((name) => name !== undefined);
+  const usable = known.length > 0 && known.length === key.length;
+  return `${imageSql(all, alias)}, ${imageSql(usable ? known : all, alias)}`;
 }
 
 /** Columns of the destination by which a row is recognized: those that are written, but for tokens, whose salts are random. */
@@ -28,7 +43,7 @@ export function imageColumns(table: TablePlan): string[] {
   return table.columns.filter((column) => !isSealed(column)).map(({ destination }) => destination);
 }
 
-/** Two hashes of the columns' text, as `image_0` and `image_1`. */
+/** Two hashes of the columns' text. */
 export function imageSql(columns: readonly string[], alias: string): string {
   const row = `ROW(${columns.map((column) => `${alias}.${quoteIdent(column)}`).join(', ')})::text`;
   return `pg_catalog.hashtextextended(${row}, 0), pg_catalog.hashtextextended(${row}, 1)`;
@@ -50,8 +65,8 @@ export async function findDuplicates(
   const keys = unique.keys.join(', ');
   await query(
     session,
-    `INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1)
-     SELECT 0, $1::int, d.rel, d.tid, d.grp, ${imageSql(imageColumns(table), 't')}
+    `INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1, key_0, key_1)
+     SELECT 0, $1::int, d.rel, d.tid, d.grp, ${imagesSql(table, 't')}
        FROM (SELECT f.* FROM (
                SELECT tableoid AS rel, ctid AS tid, count(*) OVER (PARTITION BY ${keys}) AS n,
                       dense_rank() OVER (ORDER BY ${keys}) AS grp
@@ -91,8 +106,8 @@ export async function findExcluded(
     `WITH pair AS (
        SELECT * FROM jsonb_to_recordset($2::jsonb) AS p(a_rel oid, a_tid tid, b_rel oid, b_tid tid)
      ), suspect AS (
-       INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1)
-       SELECT 0, $1::int, s.rel, s.tid, 0, ${imageSql(imageColumns(table), 't')}
+       INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1, key_0, key_1)
+       SELECT 0, $1::int, s.rel, s.tid, 0, ${imagesSql(table, 't')}
          FROM (SELECT a_rel AS rel, a_tid AS tid FROM pair UNION SELECT b_rel, b_tid FROM pair) AS s
          JOIN ${relation} AS t ON t.tableoid = s.rel AND t.ctid = s.tid
        RETURNING id, rel, tid
@@ -114,8 +129,8 @@ export async function findOrphans(
 ): Promise<number> {
   return execute(
     session,
-    `INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1)
-     SELECT 0, $1::int, c.tableoid, c.ctid, 0, ${imageSql(imageColumns(table), 'c')}
+    `INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1, key_0, key_1)
+     SELECT 0, $1::int, c.tableoid, c.ctid, 0, ${imagesSql(table, 'c')}
        FROM ${childFrom(key)} WHERE ${orphanCondition(key)} LIMIT $2::bigint`,
     [table.id, limit],
   );
@@ -134,8 +149,8 @@ export async function findChildren(
   const set = key.columns.map((column) => `c.${quoteIdent(column)} IS NOT NULL`).join(' AND ');
   return execute(
     session,
-    `INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1)
-     SELECT $5::int, $1::int, c.tableoid, c.ctid, 0, ${imageSql(imageColumns(table), 'c')}
+    `INSERT INTO pg_temp.lethe_suspect (layer, table_id, rel, tid, grp, image_0, image_1, key_0, key_1)
+     SELECT $5::int, $1::int, c.tableoid, c.ctid, 0, ${imagesSql(table, 'c')}
        FROM ${childFrom(key)}
       WHERE ${set}
         AND EXISTS (SELECT 1 FROM ${parentFrom(key)}

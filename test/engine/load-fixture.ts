@@ -138,11 +138,12 @@ export class Scene {
 
   async task(tables: readonly string[], overrides: Partial<PartitionTask> = {}): Promise<PartitionTask> {
     const epochs = await readEpochs(this.destination, this.run);
-    const plans = tables.map((name) => this.table(name));
+    const all = this.plan.tables;
     const ids = await registerTables(
       this.destination,
-      plans.map(({ destination }) => destination),
+      all.map(({ destination }) => destination),
     );
+    const owned = all.map((plan, i) => ({ plan, epoch: epochs.get(ids[i]!)! }));
     return {
       run: this.run,
       attempt: ++this.attempt,
@@ -154,7 +155,8 @@ export class Scene {
       execution: this.plan.execution,
       runTime: RUN_TIME,
       snapshot: { generation: this.generation, ids: [this.snapshot] },
-      tables: plans.map((plan, i) => ({ plan, epoch: epochs.get(ids[i]!)! })),
+      tables: tables.map((name) => owned.find(({ plan }) => plan.source.name === name)!),
+      related: owned,
       work: { kind: 'tables' },
       replicaRole: true,
       staleAfterMs: 1_000,

@@ -61,6 +61,48 @@ onVersions('quarantined rows', (version) => {
     expect(await s.content('destination', 'k')).toEqual(await s.content('source', 'k'));
   });
 
+  test('bring parents that are newer than the copy, and theirs, but none that is in quarantine itself', async () => {
+    const s = await scene({
+      version,
+      schema: [
+        'CREATE EXTENSION citext',
+        'CREATE TABLE g (id int PRIMARY KEY, name citext UNIQUE NOT NULL)',
+        'CREATE TABLE p (id int PRIMARY KEY, g_name citext NOT NULL REFERENCES g (name), n int NOT NULL)',
+        'CREATE TABLE c (id int PRIMARY KEY, p_id int NOT NULL REFERENCES p, n int NOT NULL)',
+      ],
+      rows: [
+        "INSERT INTO g SELECT i, 'G' || i FROM generate_series(1, 3) i",
+        "INSERT INTO p SELECT i, 'g' || i, i FROM generate_series(1, 3) i",
+        'INSERT INTO c SELECT i, 1 + i % 3, i FROM generate_series(1, 9) i',
+        'UPDATE c SET n = 1000 WHERE id IN (4, 6)',
+        'UPDATE p SET n = 1000 WHERE id = 3',
+        'DELETE FROM c WHERE p_id = 3',
+      ],
+      later: [
+        'ALTER TABLE c ADD CONSTRAINT few CHECK (n < 100)',
+        'ALTER TABLE p ADD CONSTRAINT less CHECK (n < 100)',
+      ],
+      job: 'onFailure: quarantine',
+    });
+    await s.load(['g', 'p', 'c'], { replicaRole: false });
+    expect(await outcomes(s)).toEqual([{ outcome: null, n: '3' }]);
+    await statements(s.source, [
+      "INSERT INTO g VALUES (4, 'G4')",
+      "INSERT INTO p VALUES (4, 'g4', 4)",
+      'UPDATE c SET n = 4, p_id = 4 WHERE id = 4',
+      'UPDATE c SET n = 6, p_id = 3 WHERE id = 6',
+      'UPDATE p SET n = 3 WHERE id = 3',
+    ]);
+    await s.newSnapshot();
+    // Two parents come with the first row; the parent of the second is in quarantine, and waits for its own turn.
+    expect(await s.load(['c'], pass(1))).toMatchObject({ rows: 3, quarantined: 1, waiting: 1 });
+    expect(await s.load(['p'], pass(1))).toMatchObject({ rows: 1, quarantined: 0 });
+    expect(await s.load(['c'], pass(2, true))).toMatchObject({ rows: 1, quarantined: 0 });
+    for (const table of ['g', 'p', 'c']) {
+      expect(await s.content('destination', table)).toEqual(await s.content('source', table));
+    }
+  });
+
   test('are found also where the source lets nobody make a temporary table', async () => {
     const s = await scene({ ...COMPOSITE, version });
     const role = `reader_${randomBytes(6).toString('hex')}`;
