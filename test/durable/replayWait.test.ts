@@ -25,9 +25,9 @@ const rules = (wait: string) =>
 
 /** Type of what the update failed with. */
 async function refused(handle: SyncHandle, input?: object): Promise<string | null | undefined> {
-  const error = await handle
-    .executeUpdate('replay', { args: input === undefined ? [] : [input] })
-    .catch((failure: unknown) => failure);
+  const asked =
+    input === undefined ? handle.executeUpdate('replay') : handle.executeUpdate('replay', { args: [input] });
+  const error = await asked.catch((failure: unknown) => failure);
   if (!(error instanceof WorkflowUpdateFailedError)) throw error;
   return error.cause instanceof ApplicationFailure ? error.cause.type : error.cause?.name;
 }
