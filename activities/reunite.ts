@@ -14,9 +14,9 @@ import type { OpenRun } from './run.js';
 const FIRST_PASS = REPLAY_PASSES - 10;
 
 /**
- * For a run whose tables were read under several states of the source, since its snapshot was lost under way: copies the rows that were refused or removed for want of a parent, each
- * with its parent, as the source has them now; those that it has no more stay removed. Constraints are in force again.
- * Returns what was done, as sentences.
+ * For a run whose tables were read under several states of the source, since its snapshot was lost under way: copies the
+ * rows that were refused or removed for want of a parent, each with its parent, as the source has them now; those that it
+ * has no more stay removed. Constraints are in force again. Returns what was done, as sentences.
  *
  * @throws LetheError `QuarantineLimit` when more rows than the job allows are left without a parent.
  */

@@ -30,5 +30,5 @@ export function isOpen(state: RunState): boolean {
   return state === 'planned' || state === 'loading' || state === 'settling' || state === 'validating';
 }
 
-/** Passes over quarantined rows that a run, or a replay of it, has room for: replay n begins with the number n times it. */
+/** Passes over quarantined rows that a run, or a replay of it, has room for: those of replay n are numbered from n times it. */
 export const REPLAY_PASSES = 1_000;

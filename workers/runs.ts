@@ -143,18 +143,26 @@ export async function askForReplay(
     )?.runId;
   const before = await execution();
   try {
-    await waiting.startUpdate<ReplayAnswer, [ReplayRequest]>('replay', {
+    const update = await waiting.startUpdate<ReplayAnswer, [ReplayRequest]>('replay', {
       args: [request],
       waitForStage: WorkflowUpdateStage.ACCEPTED,
     });
+    // It ends before the replay has begun only when there will be none.
+    let over = false;
+    const answer = update.result().finally(() => {
+      over = true;
+    });
+    answer.catch(() => undefined);
+    for (;;) {
+      const last = over;
+      const now = await execution();
+      if (now !== undefined && now !== before)
+        return client.workflow.getHandle<typeof replayFailedBatches>(workflowId, now);
+      if (last) await answer;
+      await sleep(100);
+    }
   } catch (error) {
     throw runError(error, waiting.workflowId);
-  }
-  for (;;) {
-    const now = await execution();
-    if (now !== undefined && now !== before)
-      return client.workflow.getHandle<typeof replayFailedBatches>(workflowId, now);
-    await sleep(100);
   }
 }
 

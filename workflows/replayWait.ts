@@ -1,3 +1,4 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   ApplicationFailure,
   allHandlersFinished,
@@ -69,8 +70,7 @@ export class ReplayWait {
         'NothingToReplay',
       );
     }
-    if (this.busy)
-      throw ApplicationFailure.nonRetryable('The run is being replayed already.', 'DestinationBusy');
+    if (this.busy) throw busy();
     const given = checkReplayInput(request);
     if (given.run !== undefined && !this.waiting.run.startsWith(given.run)) {
       throw ApplicationFailure.nonRetryable(
@@ -96,10 +96,15 @@ export class ReplayWait {
       this.result = result;
       return { run, ...result.replayed };
     } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) throw busy();
       const { type, message } = describeFailure(error);
       throw ApplicationFailure.nonRetryable(message, type);
     } finally {
       this.busy = false;
     }
   }
+}
+
+function busy(): ApplicationFailure {
+  return ApplicationFailure.nonRetryable('The run is being replayed already.', 'DestinationBusy');
 }

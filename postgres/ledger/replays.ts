@@ -107,7 +107,8 @@ export async function readRest(session: Session, run: string): Promise<TableRest
   const rows = await query(
     session,
     `SELECT t.table_id, coalesce(p.done, false) AS complete, coalesce(q.left, 0) AS quarantined,
-            coalesce(q.waiting, 0) AS waiting, coalesce(q.outdated, 0) AS outdated, coalesce(b.rows, 0) - coalesce(q.removed, 0) AS written
+            coalesce(q.waiting, 0) AS waiting, coalesce(q.outdated, 0) AS outdated,
+            coalesce(b.rows, 0) - coalesce(q.removed, 0) AS written
      FROM (SELECT table_id FROM lethe.partition WHERE run = $1 UNION SELECT table_id FROM lethe.quarantine WHERE run = $1) t
      LEFT JOIN (SELECT table_id, bool_and(done) AS done FROM lethe.partition WHERE run = $1 GROUP BY table_id) p USING (table_id)
      LEFT JOIN (SELECT table_id, sum(rows) AS rows FROM lethe.batch WHERE run = $1 AND state = 'committed' GROUP BY table_id) b

@@ -35,8 +35,8 @@ export interface AgainOptions {
 
 /**
  * Reads a table of the source again, under the run's snapshot and in the order of its key, transforms it as the load
- * did, and tells which source rows became, or have the keys of, the suspects of that table in `lethe_suspect`. Only a chunk at a time is in
- * the destination, in a temporary table, with a number in place of its key.
+ * did, and tells which source rows became, or have the keys of, the suspects of that table in `lethe_suspect`. Only a
+ * chunk at a time is in the destination, in a temporary table, with a number in place of its key.
  */
 export async function findOrigins(
   session: Session,

@@ -30,7 +30,8 @@ export interface LoserOptions {
 /**
  * Which suspects go: walking through them in the order of their source keys, each that clashes with one that stays.
  * So of a group the row with the smallest key stays, whichever batch was first. Rows that the source has changed since
- * come after them, and last those that it does not have. Rows that are alike in every column share their source rows, one each.
+ * come after them, and last those that it does not have. Rows that are alike in every column share their source rows,
+ * one each.
  */
 export function chooseLosers(
   suspects: readonly Suspect[],
