@@ -26,7 +26,7 @@ export async function validateRun(deps: Dependencies, ref: RunRef): Promise<RunV
     const tables = await summarize(session, ref.run);
     const names = new Map(pins.plan.tables.map((table) => [table.id, tableText(table.source)]));
     const reasons = await quarantineReasons(session, ref.run);
-    await insertCheckResult(session, {
+    const record = {
       run: ref.run,
       job: ref.job,
       origin: 'run',
@@ -35,7 +35,8 @@ export async function validateRun(deps: Dependencies, ref: RunRef): Promise<RunV
       ...(inspection.snapshot !== undefined && { sourceSnapshot: inspection.snapshot }),
       checks,
       distributions: distributionRecords(pins.plan, inspection),
-    });
+    } as const;
+    await insertCheckResult(session, record, ref.replay ?? 0);
     return {
       ok: !checks.some(fails) && reasons.length === 0,
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),

@@ -22,11 +22,15 @@ export interface CheckRecord {
 export async function insertCheckResult(
   session: Session,
   record: Omit<CheckRecord, 'checkedAt'>,
+  /** At a run's end: 0, or the number of its replay. The check of a segment is kept once, however often it is tried. */
+  segment?: number,
 ): Promise<void> {
   await query(
     session,
-    `INSERT INTO lethe.check_result (run, job, origin, ok, seconds, source_snapshot, checks, distributions)
-     VALUES ($1, $2, $3, $4, $5::float8, $6, $7::jsonb, $8::jsonb)`,
+    `INSERT INTO lethe.check_result (run, job, origin, ok, seconds, source_snapshot, checks, distributions, segment)
+     VALUES ($1, $2, $3, $4, $5::float8, $6, $7::jsonb, $8::jsonb, $9::int)
+     ON CONFLICT (run, segment) DO UPDATE SET checked_at = EXCLUDED.checked_at, ok = EXCLUDED.ok, seconds = EXCLUDED.seconds,
+       source_snapshot = EXCLUDED.source_snapshot, checks = EXCLUDED.checks, distributions = EXCLUDED.distributions`,
     [
       record.run,
       record.job,
@@ -36,6 +40,7 @@ export async function insertCheckResult(
       record.sourceSnapshot ?? null,
       JSON.stringify(record.checks),
       JSON.stringify(record.distributions),
+      segment ?? null,
     ],
   );
 }
