@@ -80,7 +80,7 @@ async function inspectAll(
   return {
     ...rows,
     constraints: await invalidConstraints(destination, tables),
-    orphans: await countOrphans(destination, tables, settings.constraints.rows),
+    orphans: await countOrphans(destination, tables, settings.constraints.rows, request.seed),
     groups: await groupsOf(destination, request),
   };
 }

@@ -64,12 +64,14 @@ export interface OrphanCount {
  * Looks up the parents of some rows of each table: that a key is valid is what the catalog says, and what nobody has
  * checked since triggers were last switched off.
  *
- * @param rows Of each table, at most; from whatever place the server reads first.
+ * @param rows Of each table, at most; from all over it.
+ * @param seed Which rows: equal seeds give equal samples.
  */
 export async function countOrphans(
   session: Session,
   tables: readonly TableName[],
   rows: number | 'all',
+  seed: number,
 ): Promise<OrphanCount[]> {
   if (rows === 0) return [];
   const keys = await query(session, KEYS, [
@@ -77,7 +79,7 @@ export async function countOrphans(
   ]);
   const counts: OrphanCount[] = [];
   for (const key of keys) {
-    const [row] = await query(session, orphansSql(key, rows));
+    const [row] = await query(session, orphansSql(key, rows, seed));
     counts.push({
       table: { schema: key.schema!, name: key.name! },
       object: key.object!,
@@ -88,7 +90,12 @@ export async function countOrphans(
   return counts;
 }
 
-function orphansSql(key: TextRow, rows: number | 'all'): string {
+/** Blocks that a sample takes at least, so that it does not lie in one place. */
+const LEAST_BLOCKS = 100;
+/** Rows of a block where nobody has counted: few, so that enough blocks are read. */
+const SPARSE = 10;
+
+function orphansSql(key: TextRow, rows: number | 'all', seed: number): string {
   const child = JSON.parse(key.child_columns!) as string[];
   const parent = JSON.parse(key.parent_columns!) as string[];
   const operators = JSON.parse(key.operators!) as { schema: string; name: string }[];
@@ -101,13 +108,30 @@ function orphansSql(key: TextRow, rows: number | 'all'): string {
   });
   return `SELECT count(*) AS looked, count(*) FILTER (WHERE NOT EXISTS (
             SELECT FROM ${key.parent_kind === 'p' ? '' : 'ONLY '}${to} AS p WHERE ${pairs.join(' AND ')})) AS orphans
-            FROM (SELECT ${quoteColumns(child)} FROM ${key.kind === 'p' ? '' : 'ONLY '}${from} WHERE ${set}
-                  ${rows === 'all' ? '' : `LIMIT ${rows}`}) AS c`;
+            FROM (SELECT ${quoteColumns(child)} FROM ${key.kind === 'p' ? '' : 'ONLY '}${from}${rows === 'all' ? '' : sampleOf(key, rows, seed)}
+                   WHERE ${set}${rows === 'all' ? '' : ` ORDER BY ${placeHash(seed)} LIMIT ${rows}`}) AS c`;
+}
+
+/** Of the blocks twice as many as the rows should need: of those that they hold, some are then chosen. */
+function sampleOf(key: TextRow, rows: number, seed: number): string {
+  const [pages, counted, countedPages] = [key.pages, key.counted, key.counted_pages].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  const density = counted > 0 && countedPages > 0 ? counted / countedPages : SPARSE;
+  const percent = (100 * Math.max(LEAST_BLOCKS, (2 * rows) / density)) / Math.max(1, pages);
+  return percent >= 100 ? '' : ` TABLESAMPLE SYSTEM (${percent.toFixed(6)}) REPEATABLE (${seed})`;
+}
+
+/** An order of rows that has nothing to do with where they lie, and is the same each time. */
+function placeHash(seed: number): string {
+  return `hashtextextended(tableoid::text || ctid::text, ${seed})`;
 }
 
 const KEYS = `
   SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, k.conname AS object,
-         pn.nspname AS parent_schema, p.relname AS parent_name, p.relkind AS parent_kind,
+         size.*, pn.nspname AS parent_schema, p.relname AS parent_name, p.relkind AS parent_kind,
          (SELECT jsonb_agg(a.attname ORDER BY u.at) FROM unnest(k.conkey) WITH ORDINALITY u(attnum, at)
             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum) AS child_columns,
          (SELECT jsonb_agg(a.attname ORDER BY u.at) FROM unnest(k.confkey) WITH ORDINALITY u(attnum, at)
@@ -124,6 +148,11 @@ const KEYS = `
       AND k.conparentid = 0 AND to_jsonb(k) ->> 'conperiod' IS DISTINCT FROM 'true'
     JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
     JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+   CROSS JOIN LATERAL (
+         SELECT sum(pg_relation_size(l.oid)) / current_setting('block_size')::bigint AS pages,
+                sum(greatest(l.reltuples, 0)) AS counted, sum(l.relpages) AS counted_pages
+           FROM pg_catalog.pg_class l
+          WHERE l.oid = c.oid OR (c.relkind = 'p' AND l.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))) AS size
    ORDER BY 1, 2, 4`;
 
 /** Rows of a table that are alike in some columns with fewer than `k - 1` others, and in how many groups. */

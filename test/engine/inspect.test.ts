@@ -1,6 +1,7 @@
 import { afterAll, expect, it } from 'vitest';
 import type { Pins } from '../../ledger/types.js';
-import { listCheckResults } from '../../postgres/ledger/checkResults.js';
+import { countOrphans } from '../../postgres/inspect/constraints.js';
+import { insertCheckResult, listCheckResults } from '../../postgres/ledger/checkResults.js';
 import { readRun } from '../../postgres/ledger/runs.js';
 import { recheck } from '../../quality/recheck.js';
 import { settingsOf } from '../../quality/run.js';
@@ -90,6 +91,48 @@ onVersions('looking at the rows of a run', (version) => {
     await plant(scene, `UPDATE customer SET age = 91 WHERE id IN (SELECT id FROM customer LIMIT 4)`);
     expect(problems((await inspected(scene)).checks, ['k-anonymity'])).toEqual([
       expect.stringMatching(/^k-anonymity: 4 rows of public\.customer \(age\) .* the smallest has 4\./),
+    ]);
+  });
+
+  it('looks up parents of rows from all over a table, small or large', async () => {
+    const scene = await shop();
+    const orphans = async (rows: number | 'all') => {
+      const found = await countOrphans(scene.destination, [{ schema: 'public', name: 'customer' }], rows, 1);
+      expect(await countOrphans(scene.destination, [{ schema: 'public', name: 'customer' }], rows, 1)).toEqual(
+        found,
+      );
+      expect(found).toHaveLength(1);
+      return found[0]!;
+    };
+    await plant(scene, 'UPDATE customer SET shop = -7 WHERE id IN (SELECT id FROM customer ORDER BY ctid DESC LIMIT 900)');
+    const small = await orphans(200);
+    expect(small.looked).toBe(200);
+    expect(small.orphans).toBeGreaterThan(20);
+    await plant(
+      scene,
+      'UPDATE customer SET shop = (SELECT min(id) FROM shop)',
+      `INSERT INTO customer SELECT -i, -7, NULL, repeat(md5(i::text), 50), 20 FROM generate_series(1, 3000) AS i`,
+    );
+    const large = await orphans(200);
+    expect(large.looked).toBe(200);
+    expect(large.orphans).toBeGreaterThan(20);
+    expect(await orphans('all')).toMatchObject({ looked: 6000, orphans: 3000 });
+  });
+
+  it('keeps the check at the end of a run once, however often it is tried', async () => {
+    const scene = await shop();
+    const record = { run: scene.run, job: 'once', origin: 'run', checks: [], distributions: [] } as const;
+    await insertCheckResult(scene.destination, { ...record, ok: false, seconds: 1 }, 0);
+    await insertCheckResult(scene.destination, { ...record, ok: true, seconds: 2 }, 0);
+    await insertCheckResult(scene.destination, { ...record, ok: true, seconds: 3 }, 1);
+    for (const seconds of [4, 5])
+      await insertCheckResult(scene.destination, { ...record, origin: 'validate', ok: true, seconds });
+    const kept = await listCheckResults(scene.destination, { job: 'once', limit: 10 });
+    expect(kept.map(({ ok, seconds }) => [ok, seconds])).toEqual([
+      [true, 5],
+      [true, 4],
+      [true, 3],
+      [true, 2],
     ]);
   });
 
