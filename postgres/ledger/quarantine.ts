@@ -126,20 +126,26 @@ export async function markTried(
   );
 }
 
+/** A row in quarantine, as its parents and children find it. */
+export interface HeldRow {
+  readonly id: string;
+  readonly waiting: boolean;
+}
+
 /** Those of the keyed hashes whose rows are in quarantine. */
-export async function hashesInQuarantine(
+export async function heldInQuarantine(
   session: Session,
   run: string,
   table: number,
   hashes: readonly string[],
-): Promise<Set<string>> {
+): Promise<Map<string, HeldRow>> {
   const rows = await query(
     session,
-    `SELECT key_hash FROM lethe.quarantine
+    `SELECT id, key_hash, waits_for_parent AS waiting FROM lethe.quarantine
      WHERE run = $1 AND table_id = $2::int AND replayed_at IS NULL AND key_hash = ANY ($3::text[])`,
     [run, table, [...hashes]],
   );
-  return new Set(rows.map((row) => row.key_hash!));
+  return new Map(rows.map((row) => [row.key_hash!, { id: row.id!, waiting: row.waiting === 't' }]));
 }
 
 /** Rows of a table that wait for their parent. */

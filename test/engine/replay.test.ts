@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, expect, test } from 'vitest';
 import { onVersions } from '../harness/servers.js';
 import { Scene, type SceneOptions, statements } from './load-fixture.js';
+import { catalogText } from './saga-fixture.js';
 
 const scenes: Scene[] = [];
 async function scene(options: SceneOptions): Promise<Scene> {
@@ -101,6 +102,44 @@ onVersions('quarantined rows', (version) => {
     for (const table of ['g', 'p', 'c']) {
       expect(await s.content('destination', table)).toEqual(await s.content('source', table));
     }
+  });
+
+  test('come together where they need each other in a circle, and leave the keys as they were', async () => {
+    const s = await scene({
+      version,
+      schema: [
+        'CREATE TABLE a (id int PRIMARY KEY, b_id int NOT NULL, n int NOT NULL)',
+        'CREATE TABLE b (id int PRIMARY KEY, a_id int NOT NULL REFERENCES a DEFERRABLE, n int NOT NULL)',
+        'ALTER TABLE a ADD FOREIGN KEY (b_id) REFERENCES b',
+      ],
+      rows: [
+        `WITH one AS (INSERT INTO a SELECT i, i, i FROM generate_series(1, 8) i)
+         INSERT INTO b SELECT i, 1 + i % 8, i FROM generate_series(1, 8) i`,
+        // Two circles, of one row each in either table: both rows of the first can be mended, of the second but one.
+        'UPDATE b SET a_id = id',
+        'UPDATE a SET n = 1000 WHERE id IN (2, 5)',
+        'UPDATE b SET n = 1000 WHERE id IN (2, 5)',
+      ],
+      later: ['ALTER TABLE a ADD CONSTRAINT few CHECK (n < 100)', 'ALTER TABLE b ADD CONSTRAINT less CHECK (n < 100)'],
+      job: 'onFailure: quarantine\ntables: { public.a: { columns: { id: permute } } }',
+    });
+    const before = await catalogText(s.destination);
+    await s.load(['a', 'b']);
+    expect(await outcomes(s)).toEqual([{ outcome: null, n: '4' }]);
+    await statements(s.source, ['UPDATE a SET n = 3 WHERE id IN (2, 5)', 'UPDATE b SET n = 3 WHERE id = 2']);
+    await s.newSnapshot();
+    expect(await s.load(['a'], pass(1))).toMatchObject({ rows: 0, quarantined: 2, waiting: 2 });
+    expect(await s.load(['b'], pass(1))).toMatchObject({ rows: 2, quarantined: 1, waiting: 0 });
+    expect(await s.load(['a'], pass(2, true))).toMatchObject({ rows: 0, quarantined: 1, waiting: 1 });
+    expect(await catalogText(s.destination)).toEqual(before);
+
+    await statements(s.source, ['UPDATE b SET n = 3 WHERE id = 5']);
+    await s.newSnapshot();
+    expect(await s.load(['b'], pass(3))).toMatchObject({ rows: 2, quarantined: 0 });
+    expect(await outcomes(s)).toEqual([{ outcome: 'copied', n: '4' }]);
+    const pairs = 'SELECT a.n, b.id FROM a JOIN b ON b.id = a.b_id AND b.a_id = a.id ORDER BY b.id';
+    expect(await s.rows('destination', pairs)).toEqual(await s.rows('source', pairs));
+    expect(await catalogText(s.destination)).toEqual(before);
   });
 
   test('are found also where the source lets nobody make a temporary table', async () => {
