@@ -4,7 +4,7 @@ import { didYouMean } from '../job/nearest.js';
 import { isOpen } from '../ledger/states.js';
 import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
-import { correctPlan } from '../plan/correct.js';
+import { type Correction, correctPlan } from '../plan/correct.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import { refusePlan } from '../plan/refuse.js';
 import { readFilenodes } from '../postgres/catalog/fingerprint.js';
@@ -13,6 +13,7 @@ import { wholeTable } from '../postgres/identifiers.js';
 import {
   findReplay,
   insertReplay,
+  readCorrected,
   readReplay,
   readRest,
   type TableRest,
@@ -36,27 +37,30 @@ export async function beginReplay(deps: Dependencies, ref: RunRef, input: Replay
   return withRun(
     deps,
     ref,
-    async (run) => {
+    async (started) => {
       const { runId, workflowId } = activityInfo().workflowExecution!;
-      const { session } = run;
-      const known = await findReplay(session, ref.run, runId);
-      if (known !== undefined) {
-        const { plan } = (await readReplay(session, ref.run, known))!;
+      const { session } = started;
+      const mine = await findReplay(session, ref.run, runId);
+      if (mine !== undefined) {
+        const { plan } = (await readReplay(session, ref.run, mine.n))!;
         const chosen = await todo(session, ref.run, plan, input);
-        const unfinished = await unfinishedOf(session, plan, await readRest(session, ref.run));
-        return begun(run, { ...ref, replay: known }, plan, chosen, unfinished, []);
+        const unfinished = await unfinishedOf(session, plan, await readRest(session, ref.run), mine.again);
+        return begun(started, { ...ref, replay: mine.n }, plan, chosen, unfinished, []);
       }
-      await refuseState(deps, run, workflowId);
-      const unfinished = await unfinishedOf(session, run.pins.plan, await readRest(session, ref.run));
+      await refuseState(deps, started, workflowId);
+      const corrected = await readCorrected(session, ref.run);
+      const run = { ...started, pins: { ...started.pins, ...corrected } };
       const chosen = await todo(session, ref.run, run.pins.plan, input);
-      const { plan, jobText, warnings } = await planReplay(deps, run, input, chosen.rest);
+      const known = [started.pins.jobText, run.pins.jobText];
+      const { plan, jobText, warnings, again } = await planReplay(deps, run, input, known, chosen.rest);
+      const unfinished = await unfinishedOf(session, run.pins.plan, await readRest(session, ref.run), again);
       const n = await withTransaction(session, async () => {
         await query(session, 'SELECT 1 FROM lethe.run WHERE run = $1 FOR UPDATE', [ref.run]);
         await refuseState(deps, { ...run, row: await readRun(session, ref.run) }, workflowId);
         const { namespace } = deps;
         return insertReplay(session, {
           ...{ run: ref.run, namespace, workflowId, execution: runId },
-          ...{ plan, jobText },
+          ...{ plan, jobText, again },
         });
       });
       return begun(run, { ...ref, replay: n }, plan, chosen, unfinished, warnings);
@@ -110,8 +114,15 @@ interface Unfinished {
 /**
  * A table whose load was cut short goes on where it stopped, if what it has is still there; a run that fails empties
  * such tables. Without a key single rows cannot be found, so one with rows in quarantine is read again as well.
+ *
+ * @param corrected Tables that a corrected job treats otherwise in columns on which others depend.
  */
-async function unfinishedOf(session: Session, plan: Plan, rest: readonly TableRest[]): Promise<Unfinished> {
+async function unfinishedOf(
+  session: Session,
+  plan: Plan,
+  rest: readonly TableRest[],
+  corrected: readonly number[],
+): Promise<Unfinished> {
   const byTable = new Map(rest.map((one) => [one.table, one]));
   const loaded: number[] = [];
   const again: number[] = [];
@@ -119,9 +130,10 @@ async function unfinishedOf(session: Session, plan: Plan, rest: readonly TableRe
     const { complete = false, written = 0, quarantined = 0 } = byTable.get(table.id) ?? {};
     const emptied = written > 0 && (await isEmpty(session, table));
     const keyless = table.key.kind === 'ctid' && (quarantined > 0 || !complete);
-    if (complete && !emptied && !keyless) continue;
+    const anew = emptied || keyless || corrected.includes(table.id);
+    if (complete && !anew) continue;
     loaded.push(table.id);
-    if (emptied || keyless) again.push(table.id);
+    if (anew) again.push(table.id);
   }
   return { loaded, again };
 }
@@ -184,6 +196,8 @@ interface PlannedReplay {
   readonly plan: Plan;
   readonly jobText: string;
   readonly warnings: string[];
+  /** Ids of tables that have to be loaded again. */
+  readonly again: readonly number[];
 }
 
 /** The run's own plan with the source's files as they are now, or that of a corrected job. */
@@ -191,29 +205,47 @@ async function planReplay(
   deps: Dependencies,
   run: OpenRun,
   input: ReplayInput,
+  /** Texts of the job that ask for no correction: as it was started, and as it was last corrected. */
+  known: readonly string[],
   rest: readonly TableRest[],
 ): Promise<PlannedReplay> {
   const { pins, session } = run;
   return withSource(deps, run, async (source) => {
     const pinned = await withFilenodes(source, pins.plan);
-    if (!input.file && !input.job) return { plan: pinned, jobText: pins.jobText, warnings: [] };
+    const same = { plan: pinned, jobText: pins.jobText, warnings: [], again: [] };
+    if (!input.file && !input.job) return same;
     const loaded = await findInput(deps, input);
     const { text } = loaded;
-    if (text === pins.jobText) return { plan: pinned, jobText: pins.jobText, warnings: [] };
+    if (known.includes(text)) return same;
     // Most rows are sealed already, by the file that the run pinned.
     const job = await withRetentionOf(deps, loaded, input, pins.retention);
     const planned = await planJob(job, source, session, true);
     refusePlan(planned.plan);
-    const { plan, changed } = correctPlan(pinned, planned.plan, planned);
-    const tables = new Set(rest.map(({ table }) => table));
-    const replayed = plan.tables.filter(({ id }) => tables.has(id)).map((table) => tableText(table.source));
-    const warnings = changed.map((column) =>
-      replayed.some((table) => column.startsWith(`${table}.`))
-        ? `${column} is treated as the corrected job says in the rows that are replayed; the others keep what they have until the next sync.`
-        : `${column} is treated differently in the corrected job, but no row of its table is replayed: the next sync does it.`,
-    );
-    return { plan, jobText: text, warnings };
+    const correction = correctPlan(pinned, planned.plan, planned);
+    const { plan, again } = correction;
+    const warnings = warningsOf(correction, new Set(rest.map(({ table }) => table)));
+    return { plan, jobText: text, warnings, again: [...again.keys()] };
   });
+}
+
+/** @param rest Ids of tables with rows that are replayed. */
+function warningsOf({ plan, changed, again }: Correction, rest: ReadonlySet<number>): string[] {
+  const names = (chosen: (id: number) => boolean) =>
+    plan.tables.filter(({ id }) => chosen(id)).map((table) => `${tableText(table.source)}.`);
+  const whole = names((id) => again.has(id));
+  const some = names((id) => rest.has(id));
+  return [
+    ...plan.tables.flatMap(({ id, source }) =>
+      again.has(id) ? [`${tableText(source)} is loaded again whole: ${again.get(id)}.`] : [],
+    ),
+    ...changed
+      .filter((column) => !whole.some((table) => column.startsWith(table)))
+      .map((column) =>
+        some.some((table) => column.startsWith(table))
+          ? `${column} is treated as the corrected job says in the rows that are replayed; the others keep what they have until the next sync.`
+          : `${column} is treated differently in the corrected job, but no row of its table is replayed: the next sync does it.`,
+      ),
+  ];
 }
 
 /** A table may have been rewritten since the run read it; the new snapshot sees its rows all the same. */

@@ -1,7 +1,10 @@
 import { LetheError } from '../errors/errors.js';
 import type { RunRef } from '../ledger/types.js';
 import { tableText } from '../plan/catalog.js';
+import { rememberDomains } from '../plan/remembered.js';
 import { lockStarters, readEpochs, registerTables, takeEpochs } from '../postgres/fence.js';
+import { readDomains, writeDomains } from '../postgres/ledger/domains.js';
+import { openAgain } from '../postgres/ledger/replays.js';
 import { readRun } from '../postgres/ledger/runs.js';
 import { forgetTable } from '../postgres/load/restart.js';
 import { quietTables } from '../postgres/saga/quiet.js';
@@ -44,6 +47,9 @@ export async function openReplay(
         );
       }
       await takeEpochs(session, ref.run, ids, { patienceMs });
+      if (await openAgain(session, ref.run, ref.replay ?? 0)) {
+        await writeDomains(session, ref.job, rememberDomains(pins.plan, await readDomains(session, ref.job)));
+      }
       for (const table of again) await forgetTable(session, ref.run, tableOf(pins.plan, table));
       if (loaded.length > 0) await takeAway(session, ref.run, pins.plan, { only: new Set(loaded) });
       await quietTables(session, ref.run, tables);

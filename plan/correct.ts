@@ -8,12 +8,15 @@ export interface Correction {
   readonly plan: Plan;
   /** `schema.table.column` of the source, whose treatment changed. */
   readonly changed: readonly string[];
+  /** Ids of tables that have to be loaded again whole, and why: the column, and what depends on it. */
+  readonly again: ReadonlyMap<number, string>;
 }
 
 /**
- * What a replay under a corrected job works by. Most rows are copied already, by the plan that the run pinned, so the
- * correction may change only columns that nothing else depends on: none of a key, a unique index or a partition key,
- * and none that shares a domain with another column.
+ * What a replay under a corrected job works by. Most rows are copied already, by the plan that the run pinned. A column
+ * that nothing else depends on may be treated differently in the rows that are replayed. One of a key, a unique index or
+ * a partition key, or that shares a domain with another column, may not: its table is loaded again. What `upsert` wrote
+ * is found by its keys only, so there such a change is refused.
  *
  * @param pinned The plan of the run.
  * @param corrected The plan of the corrected job, as the catalogs are now.
@@ -36,6 +39,7 @@ export function correctPlan(
   if (!same(names(pinned), names(corrected)))
     refused.push('it copies other tables than the run, or more, or less');
   const changed: string[] = [];
+  const again = new Map<number, string>();
   const tables = refused.length > 0 ? [] : pinned.tables;
   for (const table of tables) {
     const now = corrected.tables.find(({ id }) => id === table.id)!;
@@ -46,7 +50,10 @@ export function correctPlan(
       if (!next || same(treatment(table, column), treatment(now, next))) continue;
       changed.push(`${name}.${column.name}`);
       const why = dependence(pinned, table, column, catalogs) ?? dependence(corrected, now, next, catalogs);
-      if (why) refused.push(`${name}.${column.name} is treated differently, and ${why}`);
+      if (!why) continue;
+      const reason = `${name}.${column.name} is treated differently, and ${why}`;
+      if (pinned.mode === 'replace') again.set(table.id, again.get(table.id) ?? reason);
+      else refused.push(reason);
     }
   }
   if (refused.length > 0) {
@@ -59,6 +66,7 @@ export function correctPlan(
   const { ruleSet, versions, execution, domains } = corrected;
   return {
     changed,
+    again,
     plan: {
       ...pinned,
       ruleSet,

@@ -8,6 +8,7 @@ import { fails, warns } from '../../ledger/checks.js';
 import type { RunRow } from '../../ledger/types.js';
 import { type CheckRecord, listCheckResults } from '../../postgres/ledger/checkResults.js';
 import { ledgerVersion, migrate } from '../../postgres/ledger/migrate.js';
+import { readCorrected } from '../../postgres/ledger/replays.js';
 import { listRuns, readPins } from '../../postgres/ledger/runs.js';
 import { type Session, withSession } from '../../postgres/session.js';
 import type { InspectProgress } from '../../quality/inspection.js';
@@ -62,7 +63,7 @@ async function validate(
   options: ValidateOptions,
 ): Promise<void> {
   const row = await newestComplete(session, job);
-  const pins = await readPins(session, row.run);
+  const pins = { ...(await readPins(session, row.run)), ...(await readCorrected(session, row.run)) };
   const jobKey = parseJobKey(await resolveReference(job.key));
   await checkPins(session, pins, jobKeys(jobKey));
   const interrupt = new AbortController();

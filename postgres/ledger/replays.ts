@@ -13,19 +13,22 @@ export interface NewReplay {
   /** What it works by: the run's plan, with what a corrected job changed. */
   readonly plan: Plan;
   readonly jobText: string;
+  /** Ids of tables that are loaded again whole, since the corrected job changed what others depend on. */
+  readonly again: readonly number[];
 }
 
-/** The number of the replay that this workflow execution began, if it did. */
+/** The replay that this workflow execution began, if it did. */
 export async function findReplay(
   session: Session,
   run: string,
   execution: string,
-): Promise<number | undefined> {
-  const [row] = await query(session, 'SELECT n FROM lethe.replay WHERE run = $1 AND execution = $2', [
-    run,
-    execution,
-  ]);
-  return row && Number(row.n);
+): Promise<{ n: number; again: number[] } | undefined> {
+  const [row] = await query(
+    session,
+    'SELECT n, to_jsonb(again) AS again FROM lethe.replay WHERE run = $1 AND execution = $2',
+    [run, execution],
+  );
+  return row && { n: Number(row.n), again: JSON.parse(row.again!) as number[] };
 }
 
 /** How often the run was replayed. */
@@ -39,14 +42,15 @@ export async function countReplays(session: Session, run: string): Promise<numbe
  * ended with one, is kept beside it: the segment that this one follows. Snapshots of earlier days are over.
  */
 export async function insertReplay(session: Session, replay: NewReplay): Promise<number> {
-  const { run, namespace, workflowId, execution, plan, jobText } = replay;
+  const { run, namespace, workflowId, execution, plan, jobText, again } = replay;
   const [row] = await query(
     session,
-    `INSERT INTO lethe.replay (run, n, namespace, workflow_id, execution, plan, job_text, report, signature, public_key)
-     SELECT run, 1 + (SELECT count(*) FROM lethe.replay p WHERE p.run = r.run), $2, $3, $4, $5, $6, report, signature, public_key
+    `INSERT INTO lethe.replay (run, n, namespace, workflow_id, execution, plan, job_text, again, report, signature, public_key)
+     SELECT run, 1 + (SELECT count(*) FROM lethe.replay p WHERE p.run = r.run), $2, $3, $4, $5, $6, $7::int[],
+            report, signature, public_key
        FROM lethe.run r WHERE run = $1
      RETURNING n`,
-    [run, namespace, workflowId, execution, JSON.stringify(plan), jobText],
+    [run, namespace, workflowId, execution, JSON.stringify(plan), jobText, [...again]],
   );
   await query(
     session,
@@ -58,6 +62,32 @@ export async function insertReplay(session: Session, replay: NewReplay): Promise
     run,
   ]);
   return Number(row?.n);
+}
+
+/**
+ * In the transaction that empties the tables which a replay loads again: its plan is the run's from then on. False for
+ * a replay that has no such tables.
+ */
+export async function openAgain(session: Session, run: string, n: number): Promise<boolean> {
+  const rows = await query(
+    session,
+    `UPDATE lethe.replay SET opened = true WHERE run = $1 AND n = $2::int AND again <> '{}' RETURNING n`,
+    [run, n],
+  );
+  return rows.length > 0;
+}
+
+/** What the run goes by since a replay has loaded tables of it again by a corrected job; undefined when none has. */
+export async function readCorrected(
+  session: Session,
+  run: string,
+): Promise<{ plan: Plan; jobText: string } | undefined> {
+  const [row] = await query(
+    session,
+    'SELECT plan, job_text FROM lethe.replay WHERE run = $1 AND opened ORDER BY n DESC LIMIT 1',
+    [run],
+  );
+  return row && { plan: JSON.parse(row.plan!) as Plan, jobText: row.job_text! };
 }
 
 /** What a replay works by. */
