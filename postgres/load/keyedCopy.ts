@@ -75,11 +75,14 @@ export class KeyedCopy {
   async attempt(body: () => Promise<boolean>): Promise<boolean> {
     const { destination } = this.context;
     const before = this.copied.length;
+    const loaders = new Set(this.loaders.keys());
     await query(destination, 'SAVEPOINT lethe_some');
     const done = await body();
     if (!done) {
       await query(destination, 'ROLLBACK TO SAVEPOINT lethe_some');
       this.copied.length = before;
+      // What those made since keep in the destination is gone.
+      for (const id of this.loaders.keys()) if (!loaders.has(id)) this.loaders.delete(id);
     }
     await query(destination, 'RELEASE SAVEPOINT lethe_some');
     return done;
