@@ -42,6 +42,23 @@ describe('a job file', () => {
     });
   });
 
+  it('says how long a run waits for a replay, and what the ledger keeps', () => {
+    const waiting = job(`${MINIMAL}onFailure: { quarantine: 0.5%, wait: 1h30m }\nledger: { keep: 400d }\n`);
+    expect(waiting.onFailure).toEqual({ kind: 'quarantine', share: 0.005, waitSeconds: 5_400 });
+    expect(waiting.ledger).toEqual({ keepSeconds: 34_560_000 });
+    expect(job(`${MINIMAL}ledger: { keep: 50 }\n`).ledger).toEqual({ keepRuns: 50 });
+    expect(job(MINIMAL).ledger).toEqual({});
+    expect(mistakes(`${MINIMAL}onFailure: { wait: 4h }\nledger: { keep: long }\n`)).toEqual([
+      expect.stringMatching(/^5:/),
+      expect.stringMatching(/^6:/),
+    ]);
+    const documents = MINIMAL.replaceAll('postgres', 'mongodb');
+    expect(mistakes(`${documents}onFailure: { quarantine: 1, wait: 4h }\nledger: { keep: 50 }\n`)).toEqual([
+      expect.stringMatching(/^5:29 a run over MongoDB cannot be replayed yet/),
+      expect.stringMatching(/^6:1 earlier runs are not removed on MongoDB yet/),
+    ]);
+  });
+
   it('may be written in JSON, or as an object', () => {
     const file = defineJob({
       job: 'crm',
