@@ -61,11 +61,7 @@ async function trySome(copy: KeyedCopy): Promise<Tried | undefined> {
 }
 
 /** Returns how many of them the source has no more. */
-async function copyRows(
-  copy: KeyedCopy,
-  loader: TableContext,
-  rows: readonly RetriedRow[],
-): Promise<number> {
+async function copyRows(copy: KeyedCopy, loader: TableContext, rows: readonly RetriedRow[]): Promise<number> {
   const { destination, source } = loader;
   const { pass } = copy.work;
   const keys = rows.map((row) => keyOf(loader, row));

@@ -154,7 +154,9 @@ it('a table whose unique index a corrected job touches is loaded again whole, an
   const { verdict } = await handle.result();
   expect(verdict).toMatchObject({ ok: true, quarantined: [] });
   const { warnings, tables } = (await handle.query('progress')) as Progress;
-  expect(warnings.join()).toMatch(/public\.person is loaded again whole: public\.person\.badge .*person_badge/);
+  expect(warnings.join()).toMatch(
+    /public\.person is loaded again whole: public\.person\.badge .*person_badge/,
+  );
   expect(tables.find(({ name }) => name === 'public.person')).toMatchObject({ rows: 900 });
   expect(await catalog()).toEqual(before);
   await expectCopied(corrected);

@@ -98,13 +98,16 @@ onVersions('looking at the rows of a run', (version) => {
     const scene = await shop();
     const orphans = async (rows: number | 'all') => {
       const found = await countOrphans(scene.destination, [{ schema: 'public', name: 'customer' }], rows, 1);
-      expect(await countOrphans(scene.destination, [{ schema: 'public', name: 'customer' }], rows, 1)).toEqual(
-        found,
-      );
+      expect(
+        await countOrphans(scene.destination, [{ schema: 'public', name: 'customer' }], rows, 1),
+      ).toEqual(found);
       expect(found).toHaveLength(1);
       return found[0]!;
     };
-    await plant(scene, 'UPDATE customer SET shop = -7 WHERE id IN (SELECT id FROM customer ORDER BY ctid DESC LIMIT 900)');
+    await plant(
+      scene,
+      'UPDATE customer SET shop = -7 WHERE id IN (SELECT id FROM customer ORDER BY ctid DESC LIMIT 900)',
+    );
     const small = await orphans(200);
     expect(small.looked).toBe(200);
     expect(small.orphans).toBeGreaterThan(20);

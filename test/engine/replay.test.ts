@@ -120,7 +120,10 @@ onVersions('quarantined rows', (version) => {
         'UPDATE a SET n = 1000 WHERE id IN (2, 5)',
         'UPDATE b SET n = 1000 WHERE id IN (2, 5)',
       ],
-      later: ['ALTER TABLE a ADD CONSTRAINT few CHECK (n < 100)', 'ALTER TABLE b ADD CONSTRAINT less CHECK (n < 100)'],
+      later: [
+        'ALTER TABLE a ADD CONSTRAINT few CHECK (n < 100)',
+        'ALTER TABLE b ADD CONSTRAINT less CHECK (n < 100)',
+      ],
       job: 'onFailure: quarantine\ntables: { public.a: { columns: { id: permute } } }',
     });
     const before = await catalogText(s.destination);
