@@ -119,7 +119,9 @@ export class KeyedCopy {
       if (!link) continue;
       const children = orphans.filter((orphan) => orphan.constraint === constraint).map(({ key }) => key);
       const parent = await this.loaderOf(link.parent);
-      const missing = await this.free(parent, await readParentKeys(loader, link, children));
+      const kin = await readParentKeys(loader, link, children);
+      const parents = new Map(kin.map((one) => [JSON.stringify(one.parent), one.parent]));
+      const missing = await this.free(parent, [...parents.values()]);
       if (missing.length === 0) continue;
       for (const { hash } of missing) this.under.add(hash);
       await this.copy(

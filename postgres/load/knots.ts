@@ -1,10 +1,11 @@
+import { components } from '../../plan/graph.js';
 import { rowErrorClass, sanitize } from '../errors.js';
 import { quoteIdent, quoteTable } from '../identifiers.js';
 import { countWaiting, heldInQuarantine, lockUntried, markTried } from '../ledger/quarantine.js';
 import { withPatience } from '../saga/patience.js';
 import { execute, query, type Session } from '../session.js';
 import { type KeyedCopy, keyOf, type Tried } from './keyedCopy.js';
-import { ancestorsOf, readParentKeys } from './parents.js';
+import { ancestorsOf, type Kinship, readParentKeys } from './parents.js';
 import { sealRowKey } from './seals.js';
 import type { LoadTable } from './task.js';
 
@@ -13,55 +14,30 @@ import type { LoadTable } from './task.js';
  * other then fit only together: a run loads them without the keys, a replay with the keys checked later.
  */
 
-/** Rows in quarantine that need each other, by the table's id. */
-type Knot = Map<number, KnotRows>;
-
-interface KnotRows {
-  readonly table: LoadTable;
-  /** By keyed hash. */
-  readonly rows: Map<string, HeldKey>;
-}
-
-interface HeldKey {
-  readonly id: string;
-  readonly key: string[];
-}
-
-/** Rows that are looked at in one pass over a table. */
+/** Rows of one table that are looked at in a pass. */
 const ROWS = 1_000;
 
 /**
- * Copies rows of a table that wait for rows which, over any number of steps, wait for them: all that can be, else knot by
- * knot. The keys between the tables are deferrable for the length of the transaction only.
+ * Copies rows of a table that wait for rows which, over any number of steps, wait for them, and rows that wait for these.
+ * All of them at once, else knot by knot. The keys between the tables are deferrable for the length of the transaction
+ * only.
  */
 export async function copyKnots(copy: KeyedCopy): Promise<Tried> {
-  const { context, table, work } = copy;
+  const { context, table } = copy;
   const { destination, task } = context;
   const nothing = { rows: 0, bytes: 0, gone: 0 };
   const group = await cycleOf(copy);
   if (group.length === 0 || (await countWaiting(destination, task.run, table.plan.id)) === 0) return nothing;
   try {
     await copy.begin();
-    const filter = { pass: work.pass + 1, waiting: true };
-    const rows = await lockUntried(destination, task.run, table.plan.id, filter, ROWS);
-    const loader = await copy.loaderOf(table);
-    const seeds = rows.flatMap((row) => {
-      const key = keyOf(loader, row);
-      return key && context.source.knowsKey(key) ? [key] : [];
-    });
     const keys = await innerKeys(destination, group);
-    const all = await knotOf(copy, keys, seeds);
-    if (!all) {
+    const knots = knotsOf(await waitingRows(copy, keys));
+    if (knots.length === 0) {
       await query(destination, 'ROLLBACK');
       return nothing;
     }
     await withPatience(destination, 'the tables', () => run(destination, keys, ({ defer }) => defer));
-    if (!(await tie(copy, all))) {
-      for (const seed of seeds) {
-        const knot = await knotOf(copy, keys, [seed], true);
-        if (knot) await tie(copy, knot);
-      }
-    }
+    if (!(await tie(copy, knots.flat()))) for (const knot of knots) await tie(copy, knot);
     await query(destination, 'SET CONSTRAINTS ALL IMMEDIATE');
     await run(destination, keys, ({ restore }) => restore);
     return { ...(await copy.commit()), gone: 0 };
@@ -124,74 +100,138 @@ async function run(
   await execute(destination, keys.map(statement).join(';\n'));
 }
 
-/**
- * The rows with all that they need, as far as that waits in quarantine too; undefined when none of it does.
- *
- * @param whole Undefined also when something that they need is in quarantine for another reason: they cannot come yet.
- */
-async function knotOf(
-  copy: KeyedCopy,
-  keys: readonly InnerKey[],
-  seeds: readonly string[][],
-  whole = false,
-): Promise<Knot | undefined> {
-  const knot: Knot = new Map();
-  const [first] = await take(copy, knot, copy.table, seeds);
-  const next = [{ table: copy.table, fresh: first }];
-  let joined = false;
+/** A row that waits in quarantine. */
+interface WaitingRow {
+  readonly table: LoadTable;
+  readonly key: string[];
+  readonly id: string;
+  /** Others that wait, which it needs; itself is none of them. */
+  readonly needs: Set<WaitingRow>;
+  /** It needs also what is in quarantine for a reason of its own. */
+  hopeless: boolean;
+}
+
+/** Rows of the table that wait, and what they need, over any number of steps. */
+async function waitingRows(copy: KeyedCopy, keys: readonly InnerKey[]): Promise<WaitingRow[]> {
+  const { context, table, work } = copy;
+  const known = new Map<string, WaitingRow>();
+  const filter = { pass: work.pass + 1, waiting: true };
+  const rows = await lockUntried(context.destination, context.task.run, table.plan.id, filter, ROWS);
+  const loader = await copy.loaderOf(table);
+  const asked = rows.flatMap((row) => {
+    const key = keyOf(loader, row);
+    return key && context.source.knowsKey(key) ? [key] : [];
+  });
+  const next = [{ table, fresh: await take(copy, known, table, asked) }];
   for (const { table, fresh } of next) {
     const loader = await copy.loaderOf(table);
     for (const { name } of keys.filter(({ child }) => child === table.plan.id)) {
       const link = await copy.linkOf(loader, name);
       if (!link) continue;
-      const parents = await readParentKeys(loader, link, fresh);
-      const [rows, waiting, others] = await take(copy, knot, link.parent, parents);
-      if (whole && others) return undefined;
-      joined ||= waiting;
-      if (rows.length > 0) next.push({ table: link.parent, fresh: rows });
+      const kin = await readParentKeys(
+        loader,
+        link,
+        fresh.map(({ key }) => key),
+      );
+      const more = await take(
+        copy,
+        known,
+        link.parent,
+        kin.map(({ parent }) => parent),
+      );
+      if (more.length > 0) next.push({ table: link.parent, fresh: more });
+      await join(copy, known, table, link.parent, kin);
     }
   }
-  return joined ? knot : undefined;
+  return [...known.values()];
 }
 
-/** Adds rows that wait in quarantine. Returns those that are new in the knot, and whether any waits, or is held otherwise. */
+/** Adds those of the rows that wait in quarantine; returns the new ones. */
 async function take(
-  { context }: KeyedCopy,
-  knot: Knot,
+  copy: KeyedCopy,
+  known: Map<string, WaitingRow>,
   table: LoadTable,
   keys: readonly string[][],
-): Promise<[fresh: string[][], waiting: boolean, others: boolean]> {
-  const { destination, task, keys: jobKeys } = context;
-  const owner = { run: task.run, table: table.plan.id };
-  const hashed = keys.map((key) => ({ key, hash: sealRowKey(jobKeys, owner, key).keyHash }));
-  const hashes = hashed.map(({ hash }) => hash);
-  const held = await heldInQuarantine(destination, owner.run, owner.table, hashes);
-  const known = knot.get(table.plan.id)?.rows ?? new Map<string, HeldKey>();
-  knot.set(table.plan.id, { table, rows: known });
-  const fresh: string[][] = [];
+): Promise<WaitingRow[]> {
+  const hashed = keys.map((key) => ({ key, hash: hashOf(copy, table, key) }));
+  const held = await heldOf(
+    copy,
+    table,
+    hashed.map(({ hash }) => hash),
+  );
+  const fresh: WaitingRow[] = [];
   for (const { key, hash } of hashed) {
     const row = held.get(hash);
     if (!row?.waiting || known.has(hash)) continue;
-    known.set(hash, { id: row.id, key });
-    fresh.push(key);
+    const waiting = { table, key, id: row.id, needs: new Set<WaitingRow>(), hopeless: false };
+    known.set(hash, waiting);
+    fresh.push(waiting);
   }
-  const states = [...held.values()].map(({ waiting }) => waiting);
-  return [fresh, states.includes(true), states.includes(false)];
+  return fresh;
 }
 
-/** Copies the rows of a knot together; false, and nothing is changed, when they still lack something. */
-async function tie(copy: KeyedCopy, knot: Knot): Promise<boolean> {
+/** Notes who needs whom. */
+async function join(
+  copy: KeyedCopy,
+  known: Map<string, WaitingRow>,
+  child: LoadTable,
+  parent: LoadTable,
+  kin: readonly Kinship[],
+): Promise<void> {
+  const parents = kin.map((one) => hashOf(copy, parent, one.parent));
+  const held = await heldOf(copy, parent, parents);
+  for (const [i, one] of kin.entries()) {
+    const row = known.get(hashOf(copy, child, one.child));
+    const needed = known.get(parents[i]!);
+    if (!row || needed === row) continue;
+    if (needed) row.needs.add(needed);
+    else if (held.has(parents[i]!)) row.hopeless = true;
+  }
+}
+
+/** A name of the row: different ones in different tables. */
+function hashOf({ context: { keys, task } }: KeyedCopy, table: LoadTable, key: readonly string[]): string {
+  return sealRowKey(keys, { run: task.run, table: table.plan.id }, key).keyHash;
+}
+
+function heldOf({ context: { destination, task } }: KeyedCopy, table: LoadTable, hashes: readonly string[]) {
+  return heldInQuarantine(destination, task.run, table.plan.id, hashes);
+}
+
+/** Rows that may come in, those that need each other together, and after those that they need. */
+function knotsOf(rows: readonly WaitingRow[]): WaitingRow[][] {
+  const tied = new Set<WaitingRow>();
+  return components(rows, ({ needs }) => [...needs]).filter((knot) => {
+    const others = knot.flatMap(({ needs }) => [...needs].filter((needed) => !knot.includes(needed)));
+    const fits =
+      knot.every(({ hopeless }) => !hopeless) &&
+      others.every((needed) => tied.has(needed)) &&
+      // A single row that needs no such rows waits for what nobody has.
+      (knot.length > 1 || others.length > 0);
+    if (fits) for (const row of knot) tied.add(row);
+    return fits;
+  });
+}
+
+/** Copies rows together; false, and nothing is changed, when they still lack something. */
+async function tie(copy: KeyedCopy, rows: readonly WaitingRow[]): Promise<boolean> {
   const { destination } = copy.context;
   await query(destination, 'SET CONSTRAINTS ALL DEFERRED');
   return copy.attempt(async () => {
-    for (const { rows } of knot.values()) {
-      const held = [...rows.values()].map(({ id }) => id);
-      await markTried(destination, held, copy.work.pass, 'copied');
-      for (const hash of rows.keys()) copy.under.add(hash);
-    }
-    for (const { table, rows } of knot.values()) {
-      const keys = [...rows.values()].map(({ key }) => key);
-      if (keys.length > 0) await copy.copy(await copy.loaderOf(table), keys);
+    await markTried(
+      destination,
+      rows.map(({ id }) => id),
+      copy.work.pass,
+      'copied',
+    );
+    for (const { table, key } of rows) copy.under.add(hashOf(copy, table, key));
+    for (const id of new Set(rows.map(({ table }) => table.plan.id))) {
+      const own = rows.filter(({ table }) => table.plan.id === id);
+      const loader = await copy.loaderOf(own[0]!.table);
+      await copy.copy(
+        loader,
+        own.map(({ key }) => key),
+      );
     }
     copy.under.clear();
     try {

@@ -78,12 +78,18 @@ export async function findLink(
   return { parent, pairs };
 }
 
-/** Keys of the rows at the source that rows of `plan` reference, each once. The children's keys go by `Source.setKeys`. */
+/** A row of the source and one that it references, by their keys. */
+export interface Kinship {
+  readonly child: string[];
+  readonly parent: string[];
+}
+
+/** The rows at the source that rows of `plan` reference. The children's keys go by `Source.setKeys`. */
 export async function readParentKeys(
   { source, table: { plan } }: TableContext,
   { parent, pairs }: ParentLink,
   children: readonly (readonly string[])[],
-): Promise<string[][]> {
+): Promise<Kinship[]> {
   const { session } = source;
   const childKey = await readKeyColumns(session, plan);
   const parentKey = await readKeyColumns(session, parent.plan);
@@ -96,21 +102,28 @@ export async function readParentKeys(
     const { equal, builtIn, type } = orderings[i]!;
     return `lethe_parent.${quoteIdent(referenced)} ${equal} lethe_child.c${i}${builtIn ? '' : `::${type}`}`;
   });
-  const found = new Map<string, string[]>();
+  const columns = [
+    ...pairs.map(([child], i) => `${quoteIdent(child)} AS c${i}`),
+    ...childKey.map(({ sql }, i) => `${sql} AS k${i}`),
+  ].join(', ');
+  const keys = [
+    ...childKey.map((_, i) => `lethe_child.k${i}`),
+    ...parentKey.map(({ sql }) => `lethe_parent.${sql}`),
+  ];
+  const found: Kinship[] = [];
   for (let at = 0; at < children.length; at += source.keysAtOnce) {
     await source.setKeys(children.slice(at, at + source.keysAtOnce));
     for (const own of plan.units) {
       for (const unit of parent.plan.units) {
-        const columns = pairs.map(([child], i) => `${quoteIdent(child)} AS c${i}`).join(', ');
-        const select = `SELECT DISTINCT ${parentKey.map(({ sql }) => `lethe_parent.${sql}`).join(', ')}
+        const select = `SELECT ${keys.join(', ')}
           FROM (SELECT ${columns} FROM ONLY ${quoteTable(own)} WHERE ${source.amongKeys(childKey)}) AS lethe_child
           JOIN ONLY ${quoteTable(unit)} AS lethe_parent ON ${equal.join(' AND ')}`;
-        for (const key of await readKeys(source, select, parentKey.length))
-          found.set(JSON.stringify(key), key);
+        for (const row of await readKeys(source, select, keys.length))
+          found.push({ child: row.slice(0, childKey.length), parent: row.slice(childKey.length) });
       }
     }
   }
-  return [...found.values()].filter((key) => source.knowsKey(key));
+  return found.filter(({ parent }) => source.knowsKey(parent));
 }
 
 async function readKeys(source: TableContext['source'], select: string, width: number): Promise<string[][]> {
