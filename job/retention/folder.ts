@@ -56,7 +56,9 @@ export function chooseKeyStores(
   files: readonly KnownRetention[],
   wanted: string | undefined,
 ): KnownKeyStore[] {
-  const stores = files.flatMap(({ file, text, retention }) =>
+  // The same file in two places is one.
+  const texts = new Map(files.map((file) => [file.text, file]));
+  const stores = [...texts.values()].flatMap(({ file, text, retention }) =>
     Object.keys(retention?.stores ?? {}).map((keyStore) => ({
       keyStore,
       file: { name: file, text },

@@ -13,6 +13,7 @@ const desk = new Desk();
 const queue = uniqueTaskQueue('watched');
 let source: TestDatabase;
 let destination: TestDatabase;
+let keys: TestDatabase;
 let metrics = '';
 let health = '';
 let worker: ReturnType<Desk['start']>;
@@ -25,6 +26,16 @@ onFailure: { quarantine: 5 }
 schedule: { cron: "0 3 * * *", timezone: UTC }
 tables:
   public.person: { accept: [short], columns: { id: permute, name: firstName, note: keep } }
+`;
+
+const RETENTION = `retention:
+  stores:
+    watched:
+      postgres: env:WATCHED_KEYS_URL
+      masters: { file: ${join(desk.folder, 'masters')} }
+      copy: ${join(desk.folder, 'copy')}
+      signing: env:LETHE_KEY
+  policies: [{ id: ip, window: 30 }]
 `;
 
 async function sql(database: TestDatabase, text: string): Promise<void> {
@@ -48,6 +59,7 @@ async function until(what: string, probe: () => Promise<boolean>): Promise<void>
 beforeAll(async () => {
   source = await createDatabase();
   destination = await createDatabase();
+  keys = await createDatabase();
   const table = 'CREATE TABLE person (id int PRIMARY KEY, name text NOT NULL, note text);';
   await sql(
     source,
@@ -63,11 +75,14 @@ beforeAll(async () => {
     ...{
       PEOPLE_URL: source.url,
       COPY_URL: destination.url,
+      WATCHED_KEYS_URL: keys.url,
       LETHE_KEY: Buffer.alloc(32, 7).toString('base64'),
     },
     ...{ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
     ...{ LETHE_METRICS: metrics, LETHE_HEALTH: health, LETHE_LOG: 'json' },
   });
+  desk.write('retention.yaml', RETENTION);
+  expect(await desk.lethe('retention', 'apply', '--no-schedules')).toMatchObject({ code: 0 });
   worker = desk.start('worker', '--task-queue', queue);
   await until('the worker is ready', async () => (await fetch(`http://${health}/readyz`)).status === 200);
 });
@@ -79,6 +94,7 @@ afterAll(async () => {
   desk.clear();
   await source?.drop();
   await destination?.drop();
+  await keys?.drop();
 });
 
 test('the worker counts what it does, by job and table', async () => {
@@ -103,6 +119,7 @@ test('dashboard and alerts ask for nothing that is not served', async () => {
   await sql(source, `UPDATE person SET note = 'fits' WHERE id = 9`);
   const sync = await desk.lethe('sync', 'jobs/people.yaml', '--task-queue', queue);
   expect(sync.code, sync.out + sync.err).toBe(0);
+  await until('the key store was looked at', async () => (await served()).includes('lethe_keys_live_days'));
   const text = await served();
   const names = new Set([...text.matchAll(/^(\w+)[{ ]/gm)].map(([, name]) => name));
   const files = ['deploy/grafana/lethe.json', 'deploy/prometheus/alerts.yml'];
