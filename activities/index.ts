@@ -6,6 +6,7 @@ import { createKeyActivities } from './keys.js';
 import { openReplay, replayRows } from './replay.js';
 import { resolveJob } from './resolve.js';
 import { beating } from './run.js';
+import { createSealActivities, createSealDataActivities } from './sealExisting.js';
 import type { ControlActivities, DataActivities } from './types.js';
 
 /** The activities of the control queue, over what the worker gives them. All but the holders heartbeat by a timer. */
@@ -34,6 +35,7 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
         ),
       ),
     ...createKeyActivities(deps),
+    ...createSealActivities(deps),
   };
 }
 
@@ -43,5 +45,6 @@ export function createDataActivities(deps: Dependencies): DataActivities {
     anonymizePartition: (ref, partition) => engineOf(ref).anonymizePartition(deps, ref, partition),
     replayRows: (ref, pass) => replayRows(deps, ref, pass),
     anonymizeTables: (ref, tables) => engineOf(ref).anonymizeTables(deps, ref, tables),
+    ...createSealDataActivities(deps),
   };
 }

@@ -29,11 +29,12 @@ export async function sealingOf(
     rules.flatMap(({ policy, date }) => (date === undefined ? [] : chosenPolicies(policy))),
   );
   const keys = await sealingKeys(file, resolve, ids, { day, dated });
-  return { sealing: { ...keys, day, contexts: [...new Set(rules.flatMap(({ context }) => context ?? []))] } };
+  return { sealing: { ...keys, contexts: [...new Set(rules.flatMap(({ context }) => context ?? []))] } };
 }
 
 /**
- * Policies with their rings. Keys that are missing are made: of the day itself, and of policies whose values are dated by
+ * Policies with their rings, and the day of the values that no column dates: the given one, or where the key store is
+ * simulated, its own. Keys that are missing are made: of the day itself, and of policies whose values are dated by
  * a column, of every day from which a value can still be read.
  *
  * @throws LetheError `DayKeyMissing` when a policy has no key for the day.
@@ -42,11 +43,14 @@ export async function sealingKeys(
   file: RetentionFile,
   resolve: Dependencies['resolve'],
   ids: readonly string[],
-  { day, dated }: { readonly day: Day; readonly dated: ReadonlySet<string> },
-): Promise<Pick<SealingKeys, 'policies' | 'rings'>> {
+  { day: real, dated }: { readonly day: Day; readonly dated: ReadonlySet<string> },
+): Promise<Pick<SealingKeys, 'day' | 'policies' | 'rings'>> {
   const policies = ids.flatMap((id) => file.policies[id] ?? []);
   const source = openRingSource(file, resolve);
   try {
+    const simulated = policies.find(({ store }) => file.stores[store]?.simulated);
+    const [ring] = simulated ? await source.rings({ policies: [simulated.id] }) : [];
+    const day = ring?.asOf ?? real;
     for (const policy of policies)
       await source.ensureDayKeys(policy.id, dated.has(policy.id) ? daysInside(policy, day) : [day]);
     const rings = await source.rings({ policies: policies.map(({ id }) => id) });
@@ -58,7 +62,7 @@ export async function sealingKeys(
         'DayKeyMissing',
         `There is no key of policy ${missing.id} for ${day}. Look at the clocks of the worker and of the key store, and at \`lethe retention status\`.`,
       );
-    return { policies: Object.fromEntries(policies.map((policy) => [policy.id, policy])), rings };
+    return { day, policies: Object.fromEntries(policies.map((policy) => [policy.id, policy])), rings };
   } finally {
     await source.close();
   }

@@ -1,6 +1,7 @@
 import type { CheckResult } from '../ledger/checks.js';
 import type { RunRef } from '../ledger/types.js';
 import type { KeyActivities } from './keyTypes.js';
+import type { SealControlActivities, SealDataActivities } from './sealTypes.js';
 
 /*
  * What workflows may call. Inputs and results stand in workflow histories: ids, names and counts only.
@@ -143,7 +144,7 @@ export interface ChildStatus {
 }
 
 /** Task queue `lethe`: short work, the snapshot holders, indexes and checks. */
-export interface ControlActivities extends KeyActivities {
+export interface ControlActivities extends KeyActivities, SealControlActivities {
   /** Finds and validates the job and gives the run its id. Refuses with the list of known jobs. */
   resolveJob(input: SyncJobInput): Promise<ResolvedRun>;
   /** Catalogs, plan, pins, the ledger's run row. Idempotent by run id. */
@@ -177,7 +178,7 @@ export interface ControlActivities extends KeyActivities {
 }
 
 /** Task queue `lethe-data`: rows, in the thread pool. */
-export interface DataActivities {
+export interface DataActivities extends SealDataActivities {
   anonymizePartition(ref: RunRef, partition: number): Promise<PartitionResult>;
   /** Tries quarantined rows of a table again. */
   replayRows(ref: RunRef, pass: ReplayPass): Promise<ReplayedRows>;

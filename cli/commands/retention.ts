@@ -7,6 +7,7 @@ import { define as install } from '../retention/install.js';
 import { defineStatus, defineVerify } from '../retention/look.js';
 import { defineDestroy, defineGenerate, defineShrink } from '../retention/operate.js';
 import { define as restore } from '../retention/restore.js';
+import { define as seal } from '../retention/seal.js';
 
 export function define(command: Command): void {
   const group = (usage: string, summary: string) => command.command(usage).description(summary);
@@ -26,6 +27,7 @@ export function define(command: Command): void {
   );
   restore(group('restore', 'Bring a lost key store back from its second copy.'));
   install(group('install', 'Set up a database: functions, masked views, triggers and checks.'));
+  seal(group('seal [TABLE...]', 'Seal what is plain in tables that are in use, in place.'));
   exec(group('exec <COMMAND...>', 'Start a program, such as psql, whose sessions reveal values.'));
   ddl(group('ddl', 'Print statements that let a warehouse reveal what is sealed in copies of the tables.'));
 }

@@ -41,7 +41,7 @@ export async function listRetention(
   const texts = new Map<string, string>();
   for (const { file, text } of folder === undefined ? [] : await listJobs(folder)) {
     const { data } = readSource(text, file);
-    if (isRecord(data) && 'retention' in data) texts.set(resolve(file), text);
+    if (isRecord(data) && 'retention' in data && !('job' in data)) texts.set(resolve(file), text);
   }
   if (named !== undefined) texts.set(resolve(named), await readRetentionText(named));
   return [...texts].map(([file, text]) => ({ file, text, ...parseRetention(text, file) }));

@@ -86,7 +86,7 @@ export async function installTables(session: Session, file: TablesOf): Promise<T
 }
 
 /** Bytes of the longest plain value of each sealed column whose length is limited. */
-async function longestPlain(
+export async function longestPlain(
   session: Session,
   table: CatalogTable,
   sealed: SealedTable,

@@ -29,11 +29,17 @@ export interface RetainScene {
   end(): Promise<void>;
 }
 
-/** @param schema Of both ends. @param fill Of the source. @param there Of the destination, after `schema`. */
+/**
+ * @param schema Of both ends.
+ * @param fill Of the source.
+ * @param there Of the destination, after `schema`.
+ * @param tables Of the retention file, as YAML.
+ */
 export async function retainScene(
   schema: readonly string[],
   fill: readonly string[],
   there: readonly string[] = [],
+  tables = '',
 ): Promise<RetainScene> {
   const id = randomUUID().replaceAll('-', '').toUpperCase();
   const [ends, keys] = await Promise.all([openEnds(18, undefined), createDatabase(18)]);
@@ -44,7 +50,7 @@ export async function retainScene(
   stores:
     main: { postgres: "env:KEYS_${id}", masters: { file: "${join(home, 'masters')}" }, signing: "env:SIGNING_${id}" }
   policies:${POLICIES}
-`;
+${tables}`;
   const { retention } = parseRetention(text, 'retention.yaml');
   await openKeyStore(retention!, 'main', resolveReference, { create: true });
   const source = openRingSource(retention!, resolveReference);

@@ -1,0 +1,216 @@
+import { afterAll, expect, test } from 'vitest';
+import { parseRetention } from '../../job/retention/load.js';
+import type { RetentionFile } from '../../job/retention/types.js';
+import { planExisting } from '../../postgres/retention/existing/plan.js';
+import { checkFiles, rewriteTable } from '../../postgres/retention/existing/rewrite.js';
+import { type ColumnCounts, type ExistingKeys, sealPages } from '../../postgres/retention/existing/slice.js';
+import { openSession, query, type Session } from '../../postgres/session.js';
+import { NO_COUNTS } from '../../retention/token/counts.js';
+import { Revealer } from '../../retention/token/revealer.js';
+import { dayKeys, Keyring, type Ring } from '../../retention/token/ring.js';
+import { Sealer } from '../../retention/token/sealer.js';
+import { revealTexts } from '../../retention/token/text.js';
+import { createDatabase, onVersions, type PostgresVersion, type TestDatabase } from '../harness/servers.js';
+
+const TODAY = '2026-03-10';
+const DAYS = ['2026-03-08', '2026-03-09', TODAY];
+const TABLE = 'public.event';
+const UNIT = { schema: 'public', name: 'event' };
+
+const RETENTION = `retention:
+  stores: { main: { postgres: env:KEYS, masters: { env: M }, signing: env:S } }
+  policies:
+    - { id: ip, window: 3 }
+    - { id: us, window: 3, expired: null }
+  tables:
+    public.event:
+      date: at
+      columns:
+        ip: { policy: { by: tenant, map: { a: ip, b: us } } }
+        line: { policy: ip, pattern: ipv4, context: lines }
+        prefs: { policy: us, paths: ["$.client.ip"] }
+`;
+
+function rings(): Ring[] {
+  return ['ip', 'us'].map((policy, n) => ({
+    policy,
+    asOf: TODAY,
+    first: DAYS[0]!,
+    gone: [],
+    simulated: true,
+    keys: new Map(DAYS.map((day, i) => [day, dayKeys(Buffer.alloc(32, 10 * n + i + 1), policy, day)])),
+  }));
+}
+
+const opened: { session: Session; database: TestDatabase }[] = [];
+afterAll(async () => {
+  for (const { session, database } of opened) {
+    await session.close();
+    await database.drop();
+  }
+});
+
+interface Stage {
+  readonly session: Session;
+  readonly file: RetentionFile;
+  readonly keys: ExistingKeys;
+  sql(text: string): Promise<Record<string, string | null>[]>;
+  seal(mode?: { dryRun?: boolean; redact?: boolean }): Promise<ColumnCounts>;
+  /** Rows as who has the keys reads them. */
+  revealed(): Promise<Record<string, string | null>[]>;
+}
+
+async function stage(version: PostgresVersion, rows: readonly string[]): Promise<Stage> {
+  const database = await createDatabase(version);
+  const session = await openSession({ url: database.url, role: 'destination', applicationName: 'test' });
+  opened.push({ session, database });
+  const file = parseRetention(RETENTION, 'retention.yaml').retention!;
+  const keys = { keyring: new Keyring(rings()), policies: file.policies, today: TODAY };
+  const sql = (text: string) => query(session, text);
+  await sql(
+    'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, tenant text, ip text, line text, prefs jsonb)',
+  );
+  for (const row of rows) await sql(`INSERT INTO public.event ${row}`);
+  const table = file.tables[TABLE]!;
+  return {
+    ...{ session, file, keys, sql },
+    async seal({ dryRun = false, redact = false } = {}) {
+      const [planned] = await planExisting(session, file.policies, file.tables);
+      const { pages } = planned!.units[0]!;
+      return sealPages(session, table, UNIT, [0, pages], keys, { dryRun, redact });
+    },
+    async revealed() {
+      const all = await sql('SELECT id, ip, line, prefs::text AS prefs FROM public.event ORDER BY id');
+      const read = (name: string, context = '') =>
+        revealTexts(
+          new Revealer(keys.keyring, context),
+          all.map((row) => row[name]!),
+        );
+      const [ip, line, prefs] = [read('ip'), read('line', 'lines'), read('prefs')];
+      return all.map((row, i) => ({ id: row.id!, ip: ip[i]!, line: line[i]!, prefs: prefs[i]! }));
+    },
+  };
+}
+
+const TOKEN = new Sealer({ keyring: new Keyring(rings()), policy: 'ip' }).seal('10.0.0.9', DAYS[0]!);
+const FAKE = `${TOKEN.slice(0, 20)}${TOKEN[20] === 'A' ? 'B' : 'A'}${TOKEN.slice(21)}`;
+const JSON_ROW = `'{"client": {"ip": "10.9.0.1"}, "n": 1}'`;
+
+onVersions('sealing a table in place', (version) => {
+  test('seals what is plain, each row by its own date and policy, and leaves the rest', async () => {
+    const { sql, seal, revealed } = await stage(version, [
+      `VALUES (1, '2026-03-09 23:59+00', 'a', '10.0.0.1', 'from 10.0.0.2 to 10.0.0.3', ${JSON_ROW})`,
+      `VALUES (2, '2026-03-08 00:00+00', 'b', '10.0.0.4', 'nothing', NULL)`,
+      `VALUES (3, '2026-03-10 12:00+00', 'a', '${TOKEN}', 'x', '{"client": 7}')`,
+      `VALUES (4, '2026-03-10 12:00+00', 'a', '${FAKE}', NULL, '{}')`,
+      `VALUES (5, NULL, 'a', '10.0.0.5', 'from 10.0.0.5', NULL)`,
+      `VALUES (6, '2026-04-10', 'a', '10.0.0.6', 'x', NULL)`,
+      `VALUES (7, '1999-12-31', 'a', '10.0.0.7', 'x', NULL)`,
+      `VALUES (8, '2026-03-07', 'a', '10.0.0.8', 'x 10.0.0.8', ${JSON_ROW})`,
+      `VALUES (9, '2026-03-10', 'z', '10.0.0.10', 'x', NULL)`,
+    ]);
+    const before = await revealed();
+    const expected = {
+      ip: { ...NO_COUNTS, sealed: 3, undated: 2, noKey: 1, expired: 1, refused: 1, lookalikes: 1 },
+      line: { ...NO_COUNTS, sealed: 1, undated: 1, expired: 1 },
+      prefs: { ...NO_COUNTS, sealed: 1, expired: 1 },
+    };
+    const versions = () => sql('SELECT id, ctid, xmin FROM public.event ORDER BY id');
+    const untouched = await versions();
+    expect(await seal({ dryRun: true })).toEqual(expected);
+    expect(await versions()).toEqual(untouched);
+
+    expect(await seal()).toEqual(expected);
+    const rows = await sql('SELECT id, ip, line FROM public.event ORDER BY id');
+    expect(rows.map(({ ip }) => ip!.slice(0, 13))).toEqual([
+      'lt1.ip260309.',
+      'lt1.us260308.',
+      TOKEN.slice(0, 13),
+      'lt1.ip260310.',
+      ...['10.0.0.5', '10.0.0.6', '10.0.0.7', '10.0.0.8', '10.0.0.10'],
+    ]);
+    expect(rows[2]!.ip).toBe(TOKEN);
+    expect(rows[0]!.line).toMatch(/^from lt1\.ip260309\.\S+ to lt1\.ip260309\.\S+$/);
+    expect(await revealed()).toEqual(before.map((row) => (row.id === '4' ? { ...row, ip: FAKE } : row)));
+
+    // Again, nothing is left to do; what stays plain is counted as before.
+    const left = (counts: typeof NO_COUNTS) => ({ ...counts, sealed: 0, lookalikes: 0 });
+    expect(await seal()).toEqual({
+      ip: left(expected.ip),
+      line: left(expected.line),
+      prefs: left(expected.prefs),
+    });
+    expect(await sql('SELECT id, ip, line FROM public.event ORDER BY id')).toEqual(rows);
+  });
+
+  test('replaces what is expired only where that is asked for, once', async () => {
+    const { sql, seal } = await stage(version, [
+      `VALUES (1, '2026-03-01', 'a', '10.0.0.1', 'from 10.0.0.2 to', ${JSON_ROW})`,
+      `VALUES (2, '2026-03-01', 'b', '10.0.0.3', 'x', NULL)`,
+    ]);
+    await seal();
+    expect(await sql('SELECT ip FROM public.event ORDER BY id')).toEqual([
+      { ip: '10.0.0.1' },
+      { ip: '10.0.0.3' },
+    ]);
+    const done = await seal({ redact: true });
+    expect(Object.values(done).map(({ redacted, expired }) => [redacted, expired])).toEqual([
+      [2, 0],
+      [1, 0],
+      [1, 0],
+    ]);
+    expect(await sql('SELECT ip, line, prefs::text FROM public.event ORDER BY id')).toEqual([
+      { ip: '[expired]', line: 'from [expired] to', prefs: '{"n": 1, "client": {"ip": null}}' },
+      { ip: null, line: 'x', prefs: null },
+    ]);
+    const again = await seal({ redact: true });
+    expect(Object.values(again).every(({ redacted }) => redacted === 0)).toBe(true);
+  });
+
+  test('leaves many pages sealed, and after the rewrite no plain value in the files', async () => {
+    const { session, sql, seal, file, keys } = await stage(version, [
+      `SELECT i, '2026-03-09', 'a', '10.' || 100 + i % 100 || '.7.' || i, repeat('x', 200), NULL FROM generate_series(1, 8000) AS i`,
+    ]);
+    await sql('CREATE INDEX event_ip ON public.event (ip)');
+    await sql('ANALYZE public.event');
+    expect((await seal()).ip).toEqual({ ...NO_COUNTS, sealed: 8000 });
+    const check = () => checkFiles(session, file.tables[TABLE]!, UNIT, keys);
+    const before = await check();
+    expect(before.looked).toBeGreaterThan(100);
+    expect(before.found).toBeGreaterThan(0);
+    await rewriteTable(session, UNIT);
+    expect(await check()).toEqual({ looked: before.looked, found: 0 });
+    const stats = await sql(
+      `SELECT most_common_vals::text AS v FROM pg_stats WHERE tablename = 'event' AND attname = 'ip'`,
+    );
+    expect(JSON.stringify(stats)).not.toMatch(/10\.1\d\d\.7/);
+    expect(await sql('SELECT count(*) AS n, count(DISTINCT id) AS ids FROM public.event')).toEqual([
+      { n: '8000', ids: '8000' },
+    ]);
+  });
+
+  test('is refused where it cannot be, and names what may keep plain values', async () => {
+    const { session, sql, file } = await stage(version, []);
+    await sql(`CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`);
+    for (const [name, when] of [
+      ['audit', 'AFTER UPDATE'],
+      ['made', 'BEFORE INSERT'],
+      ['off', 'BEFORE UPDATE'],
+    ])
+      await sql(`CREATE TRIGGER ${name} ${when} ON public.event FOR EACH ROW EXECUTE FUNCTION public.note()`);
+    await sql('ALTER TABLE public.event DISABLE TRIGGER off');
+    await sql('CREATE MATERIALIZED VIEW public.report AS SELECT ip FROM public.event');
+    await sql('CREATE PUBLICATION p FOR TABLE public.event');
+    const plan = () => planExisting(session, file.policies, file.tables);
+    const [planned] = await plan();
+    expect(planned!.obstacles).toEqual(['trigger audit', 'materialized view public.report']);
+    expect(planned!.notes.join()).toMatch(/Publication p .*REPLICA IDENTITY FULL/);
+    await sql('DROP MATERIALIZED VIEW public.report');
+    await sql('ALTER TABLE public.event ALTER COLUMN ip TYPE varchar(20)');
+    await sql('ALTER TABLE public.event ADD COLUMN shown text GENERATED ALWAYS AS (upper(line)) STORED');
+    await expect(plan()).rejects.toThrow(/too short for tokens[\s\S]*shown is generated from it/);
+    await sql('DROP PUBLICATION p');
+    await sql('DROP TABLE public.event');
+    await expect(plan()).rejects.toThrow(/There is no table public\.event/);
+  });
+});
