@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { expect } from 'vitest';
+import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
+import { auditLedger } from '../../ledger/audit/audit.js';
+import type { RunReport } from '../../ledger/report.js';
 import { copyOut } from '../../postgres/copy/out.js';
+import { readLedgerOf } from '../../postgres/ledger/records.js';
+import { openBounds } from '../../postgres/load/seals.js';
 import { type ReplayHandle, startReplay } from '../../workers/runs.js';
 import type { ReplayWorkflowInput } from '../../workflows/replayFailedBatches.js';
 import { type Ends, inside, openEnds, type Stage } from './fixture.js';
@@ -108,5 +114,20 @@ export function contents(ends: Ends): Promise<Record<string, string>> {
       found[table] = text;
     }
     return found;
+  });
+}
+
+/** The reports of a run, oldest first; its ledger, signatures and rules pass the audit. */
+export async function audited(ends: Ends, run: string): Promise<RunReport[]> {
+  return inside(ends.destination, async (session) => {
+    const keys = jobKeys(parseJobKey(ends.key));
+    const ledger = await readLedgerOf(session, run);
+    const trusted = { publicKey: keys.signing.publicKey };
+    const findings = await auditLedger(ledger, {
+      trusted,
+      openBounds: (owner, sealed) => openBounds(keys, { run, ...owner }, sealed),
+    });
+    expect(findings.list()).toEqual([]);
+    return ledger.segments.map(({ signed }) => signed!.report);
   });
 }

@@ -3,6 +3,7 @@ import type { Progress } from '../../workflows/messages.js';
 import { catalogText } from '../engine/saga-fixture.js';
 import { ask, type Ends, failureOf, inside, jobFile, openStage, runOf, type Stage } from './fixture.js';
 import {
+  audited,
   BROKEN_RULES,
   contents,
   MEND_DESTINATION,
@@ -159,6 +160,7 @@ it('a table whose unique index a corrected job touches is loaded again whole, an
   );
   expect(tables.find(({ name }) => name === 'public.person')).toMatchObject({ rows: 900 });
   expect(await catalog()).toEqual(before);
+  expect((await audited(ends, run)).map(({ state }) => state)).toEqual(['failed', 'complete']);
   await expectCopied(corrected);
 });
 
@@ -175,6 +177,7 @@ it('all tables of a domain that a corrected job changes are loaded again; later 
   // With the file that the run was started with, as one has it who did not correct it.
   const { replayed } = await (await replay(stage, run, file())).result();
   expect(replayed).toEqual({ copied: 7, gone: 0 });
+  expect((await audited(ends, run)).map(({ state }) => state)).toEqual(['failed', 'failed', 'complete']);
   await expectCopied(corrected);
 });
 

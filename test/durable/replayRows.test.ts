@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
-import { auditLedger } from '../../ledger/audit/audit.js';
-import type { RunReport } from '../../ledger/report.js';
-import { readLedgerOf } from '../../postgres/ledger/records.js';
-import { openBounds } from '../../postgres/load/seals.js';
 import { catalogText } from '../engine/saga-fixture.js';
 import { ask, type Ends, failureOf, inside, jobFile, openStage, runOf, type Stage } from './fixture.js';
 import {
+  audited,
   BROKEN_RULES,
   contents,
   MEND_DESTINATION,
@@ -34,21 +30,6 @@ async function broken(people: number, visits: number, key?: string): Promise<End
 
 const file = (ends: Ends) => jobFile(ends, BROKEN_RULES);
 const catalog = (ends: Ends) => inside(ends.destination, catalogText);
-
-/** The reports of a run, oldest first; its ledger, signatures and rules pass the audit. */
-async function audited(ends: Ends, run: string): Promise<RunReport[]> {
-  return inside(ends.destination, async (session) => {
-    const keys = jobKeys(parseJobKey(ends.key));
-    const ledger = await readLedgerOf(session, run);
-    const trusted = { publicKey: keys.signing.publicKey };
-    const findings = await auditLedger(ledger, {
-      trusted,
-      openBounds: (owner, sealed) => openBounds(keys, { run, ...owner }, sealed),
-    });
-    expect(findings.list()).toEqual([]);
-    return ledger.segments.map(({ signed }) => signed!.report);
-  });
-}
 
 it('seven bad rows among 300,000 are named by reason; one replay after the repair completes the run', async () => {
   const ends = await broken(50_000, 250_000);

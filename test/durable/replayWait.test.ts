@@ -1,9 +1,16 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { progressOf, type SyncHandle, waitingRun } from '../../workers/runs.js';
+import { askForReplay, progressOf, type SyncHandle, waitingRun } from '../../workers/runs.js';
 import { ask, type Ends, failureOf, jobFile, openStage, runOf, type Stage, until } from './fixture.js';
-import { BROKEN_RULES, MEND_DESTINATION, MEND_SOURCE, openBroken } from './replay-fixture.js';
+import {
+  BROKEN_RULES,
+  MEND_DESTINATION,
+  MEND_SOURCE,
+  openBroken,
+  replay,
+  replayFailure,
+} from './replay-fixture.js';
 
 let stage: Stage;
 let ends: Ends;
@@ -47,6 +54,13 @@ it('a run waits for a replay, and succeeds with the one that leaves nothing in q
   expect(found?.workflowId).toBe(handle.workflowId);
   expect(await refused(handle, { jb: 'crm' })).toBe('JobInvalid');
   expect(await refused(handle)).toBe('RowsQuarantined');
+  // As `lethe replay` does it.
+  const asked = await askForReplay(stage.client, handle, { job: 'crm', run }, { file });
+  expect(asked.workflowId).toBe(`replay:crm:${run}`);
+  expect(await replayFailure(asked)).toMatchObject({ type: 'RowsQuarantined' });
+  const wrong = askForReplay(stage.client, handle, { job: 'crm', run }, { tables: [] });
+  await expect(wrong).rejects.toMatchObject({ type: 'JobInvalid' });
+  await until('it waits again', async () => (await refused(handle, { run: 'ffff' })) === 'JobInvalid');
   expect((await progressOf(handle))?.phase).toBe('waiting');
 
   await ask(ends.source, MEND_SOURCE);
@@ -60,6 +74,22 @@ it('a run waits for a replay, and succeeds with the one that leaves nothing in q
   // What the ledger keeps: the newest run alone, when it is complete.
   await (await stage.start('crm', { file })).result();
   expect(await states()).toEqual(['complete']);
+});
+
+it('the wait may be cancelled: the run stays failed, and is replayed by a workflow of its own', async () => {
+  const file = jobFile(ends, rules('1h'));
+  const handle = await stage.start('crm', { file });
+  await until('the run waits', async () => (await progressOf(handle))?.phase === 'waiting', 200_000);
+  await handle.cancel();
+  await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  expect(await states()).toEqual(['failed']);
+  const run = await runOf(handle);
+  expect(await waitingRun(stage.client, { run, workflowId: handle.workflowId })).toBeUndefined();
+  await ask(ends.source, MEND_SOURCE);
+  await ask(ends.destination, MEND_DESTINATION);
+  expect(await (await replay(stage, run, { file })).result()).toMatchObject({
+    replayed: { copied: 7, gone: 0 },
+  });
 });
 
 it('when nobody replays it in time, it fails as it would have', async () => {
