@@ -1,10 +1,12 @@
 import type { RunRef } from '../ledger/types.js';
+import { beginReplay } from './beginReplay.js';
 import type { Dependencies } from './dependencies.js';
 import { finishRun } from './finish.js';
 import { anonymizePartition, anonymizeTables, cutTable } from './load.js';
 import { mongo } from './mongo/index.js';
 import { openDestination } from './open.js';
 import { prepareRun } from './prepare.js';
+import { openReplay, replayRows } from './replay.js';
 import { settleReferences, settleTables } from './settle.js';
 import { awaitSnapshot, holdSnapshot } from './snapshot.js';
 import type { ControlActivities, DataActivities } from './types.js';
@@ -14,6 +16,8 @@ import { validateRun } from './validate.js';
 export type EngineActivities = {
   readonly [Name in
     | 'prepareRun'
+    | 'beginReplay'
+    | 'openReplay'
     | 'holdSnapshot'
     | 'awaitSnapshot'
     | 'openDestination'
@@ -26,7 +30,7 @@ export type EngineActivities = {
     ...input: Parameters<ControlActivities[Name]>
   ) => ReturnType<ControlActivities[Name]>;
 } & {
-  readonly [Name in 'anonymizePartition' | 'anonymizeTables']: (
+  readonly [Name in 'anonymizePartition' | 'anonymizeTables' | 'replayRows']: (
     deps: Dependencies,
     ...input: Parameters<DataActivities[Name]>
   ) => ReturnType<DataActivities[Name]>;
@@ -36,6 +40,7 @@ const postgres: EngineActivities = {
   ...{ prepareRun, holdSnapshot, awaitSnapshot, openDestination, cutTable },
   ...{ settleTables, settleReferences, validateRun, finishRun },
   ...{ anonymizePartition, anonymizeTables },
+  ...{ beginReplay, openReplay, replayRows },
 };
 
 /** The one place where a run's engine decides what is called. */

@@ -3,6 +3,9 @@ import { listJobs } from '../job/folder.js';
 import { parseJob } from '../job/load.js';
 import type { Job } from '../job/types.js';
 import type { RunRow } from '../ledger/types.js';
+import { withConnection } from '../mongo/connection.js';
+import { listRuns as listDocumentRuns, readPins as readDocumentPins } from '../mongo/ledger/runs.js';
+import { ledgerOf } from '../mongo/ledger/store.js';
 import { ledgerVersion } from '../postgres/ledger/migrate.js';
 import { listRuns, readPins } from '../postgres/ledger/runs.js';
 import { type Session, withSession } from '../postgres/session.js';
@@ -17,6 +20,7 @@ interface Found {
   readonly destination: string;
   /** Reference to the job key. */
   readonly key: string;
+  readonly engine?: 'mongo';
 }
 
 /** Runs of a ledger that are looked through, and such as an error lists. */
@@ -37,7 +41,11 @@ export async function findReplay(deps: Dependencies, input: ReplayInput): Promis
     );
     if (!only || second) throw unclear(input, found, jobs, second !== undefined);
     const { row, destination, key } = only;
-    return { mode: row.mode, ref: { run: row.run, job: row.job, destination, key } };
+    const { engine } = only;
+    return {
+      mode: row.mode,
+      ref: { ...(engine && { engine }), run: row.run, job: row.job, destination, key },
+    };
   } catch (error) {
     throw toFailure(error);
   }
@@ -73,7 +81,11 @@ async function search(deps: Dependencies, jobs: readonly Job[], input: ReplayInp
         readOnly: true,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
       } as const;
-      found.push(...(await withSession(options, (session) => runsOf(session, job, input))));
+      found.push(
+        ...(job.engine === 'mongo'
+          ? await documentRunsOf(url, job, input)
+          : await withSession(options, (session) => runsOf(session, job, input))),
+      );
     } catch (error) {
       failed.push(error);
     }
@@ -86,15 +98,38 @@ async function search(deps: Dependencies, jobs: readonly Job[], input: ReplayInp
 async function runsOf(session: Session, job: Job, input: ReplayInput): Promise<Found[]> {
   if ((await ledgerVersion(session)) === 0) return [];
   const rows = await listRuns(session, { limit: SEARCHED });
-  const wanted = rows.filter(({ run, state }) =>
-    input.run === undefined ? state === 'failed' : run.startsWith(input.run) || state === 'failed',
-  );
+  const wanted = rows.filter((row) => isWanted(row, input));
   const found: Found[] = [];
   for (const row of wanted) {
     const key = row.job === job.job ? job.key : await pinnedKey(session, row.run);
     if (key !== undefined) found.push({ row, destination: job.destination.url, key });
   }
   return found;
+}
+
+async function documentRunsOf(url: string, job: Job, input: ReplayInput): Promise<Found[]> {
+  const options = {
+    url,
+    role: 'destination',
+    applicationName: 'lethe:find',
+    timeoutMs: CONNECT_TIMEOUT_MS,
+  } as const;
+  return withConnection(options, async (connection) => {
+    const ledger = ledgerOf(connection);
+    const rows = (await listDocumentRuns(ledger, { limit: SEARCHED })).filter((row) => isWanted(row, input));
+    const found: Found[] = [];
+    for (const row of rows) {
+      const pinned = async () => parseJob((await readDocumentPins(ledger, row.run)).jobText, 'job').job?.key;
+      const key = row.job === job.job ? job.key : await pinned();
+      if (key !== undefined) found.push({ row, destination: job.destination.url, key, engine: 'mongo' });
+    }
+    return found;
+  });
+}
+
+/** The run that is named, and those that may be replayed. */
+function isWanted({ run, state }: RunRow, input: ReplayInput): boolean {
+  return state === 'failed' || (input.run !== undefined && run.startsWith(input.run));
 }
 
 /** A destination may know runs of jobs that are not in the folder; what they pinned holds their references. */

@@ -1,9 +1,7 @@
-import { beginReplay } from './beginReplay.js';
 import type { Dependencies } from './dependencies.js';
 import { engineOf } from './engines.js';
 import { findReplay } from './findReplay.js';
 import { createKeyActivities } from './keys.js';
-import { openReplay, replayRows } from './replay.js';
 import { resolveJob } from './resolve.js';
 import { beating } from './run.js';
 import { createSealActivities, createSealDataActivities } from './sealExisting.js';
@@ -15,8 +13,8 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
     resolveJob: (input) => beating(() => resolveJob(deps, input)),
     prepareRun: (ref, input) => beating(() => engineOf(ref).prepareRun(deps, ref, input)),
     findReplay: (input) => beating(() => findReplay(deps, input)),
-    beginReplay: (ref, input) => beating(() => beginReplay(deps, ref, input)),
-    openReplay: (ref, tables) => beating(() => openReplay(deps, ref, tables)),
+    beginReplay: (ref, input) => beating(() => engineOf(ref).beginReplay(deps, ref, input)),
+    openReplay: (ref, tables) => beating(() => engineOf(ref).openReplay(deps, ref, tables)),
     holdSnapshot: (ref, holder) => engineOf(ref).holdSnapshot(deps, ref, holder),
     awaitSnapshot: (ref) => beating(() => engineOf(ref).awaitSnapshot(deps, ref)),
     openDestination: (ref) => beating(() => engineOf(ref).openDestination(deps, ref)),
@@ -43,7 +41,7 @@ export function createControlActivities(deps: Dependencies): ControlActivities {
 export function createDataActivities(deps: Dependencies): DataActivities {
   return {
     anonymizePartition: (ref, partition) => engineOf(ref).anonymizePartition(deps, ref, partition),
-    replayRows: (ref, pass) => replayRows(deps, ref, pass),
+    replayRows: (ref, pass) => engineOf(ref).replayRows(deps, ref, pass),
     anonymizeTables: (ref, tables) => engineOf(ref).anonymizeTables(deps, ref, tables),
     ...createSealDataActivities(deps),
   };

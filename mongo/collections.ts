@@ -7,7 +7,8 @@ import type { Plan, TablePlan } from '../plan/plan.js';
 import type { Connection } from './connection.js';
 import { codeText } from './errors.js';
 import { checkOwner } from './fence.js';
-import type { Ledger } from './ledger/store.js';
+import { renamedBy } from './ledger/runs.js';
+import { type Ledger, ledgerOf } from './ledger/store.js';
 import { target } from './load/context.js';
 
 const NAMESPACE_EXISTS = 48;
@@ -22,8 +23,9 @@ const NOT_INDEXED = ['v', 'ns'];
  * `upsert` those of the destination that are not there yet. What is there already is left as it is.
  */
 export async function makeCollections(connection: Connection, run: string, plan: Plan): Promise<void> {
+  const renamed = await renamedBy(ledgerOf(connection), run);
   for (const table of plan.tables) {
-    const { schema, name } = target(run, plan.mode, table);
+    const { schema, name } = target(run, plan.mode, table, renamed);
     const db = connection.client.db(schema);
     const made = await create(db, name, table);
     if (made || plan.mode === 'replace') await makeIndexes(db, name, table, (index) => index.unique === true);
@@ -32,13 +34,13 @@ export async function makeCollections(connection: Connection, run: string, plan:
 
 /** The indexes that are not unique: built once, over what is there, they cost less than kept up while loading. */
 export async function makeOtherIndexes(
-  { client }: Connection,
+  connection: Connection,
   run: string,
   mode: Plan['mode'],
   table: TablePlan,
 ): Promise<void> {
-  const { schema, name } = target(run, mode, table);
-  await makeIndexes(client.db(schema), name, table, (index) => index.unique !== true);
+  const { schema, name } = target(run, mode, table, await renamedBy(ledgerOf(connection), run));
+  await makeIndexes(connection.client.db(schema), name, table, (index) => index.unique !== true);
 }
 
 async function create(db: Db, name: string, { collection, source }: TablePlan): Promise<boolean> {

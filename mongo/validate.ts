@@ -1,13 +1,16 @@
+import type { Collection } from 'mongodb';
 import type { JobKeys } from '../anonymize/keys.js';
+import type { TableName } from '../plan/catalog.js';
 import type { DocumentReference } from '../plan/documents/types.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
 import { ownerOf } from './fence.js';
 import { idOf, idText, idValue } from './ids.js';
+import { renamedBy } from './ledger/runs.js';
 import { sealKey } from './ledger/seals.js';
-import { ledgerOf } from './ledger/store.js';
-import { summarize } from './ledger/summary.js';
+import { type Ledger, ledgerOf } from './ledger/store.js';
+import { summarize, WAITING } from './ledger/summary.js';
 import { target } from './load/context.js';
 import { type Followed, followReferences } from './references.js';
 
@@ -56,20 +59,24 @@ export async function readFacts(
   destination: Connection,
 ): Promise<DocumentFacts> {
   const { plan, run } = task;
+  const renamed = await renamedBy(ledgerOf(destination), run);
+  const written = (table: TablePlan) => target(run, plan.mode, table, renamed);
   const collections: CollectionFacts[] = [];
-  for (const table of plan.tables) collections.push(await collectionFacts(task, table, source, destination));
+  for (const table of plan.tables) {
+    collections.push(await collectionFacts(task, table, written(table), source, destination));
+  }
   const references: ReferenceFacts[] = [];
   const byId = new Map(plan.tables.map((table) => [table.id, table]));
   for (const reference of plan.documents?.references ?? []) {
     const [child, parent] = [byId.get(reference.from.table)!, byId.get(reference.to.table)!];
-    const written = await followReferences(
+    const copied = await followReferences(
       destination,
-      { ...target(run, plan.mode, child), path: reference.from.path },
-      { ...target(run, plan.mode, parent), path: reference.to.path },
+      { ...written(child), path: reference.from.path },
+      { ...written(parent), path: reference.to.path },
       task.followed,
     );
     const before =
-      written.dangling === 0
+      copied.dangling === 0
         ? undefined
         : await followReferences(
             source,
@@ -77,20 +84,20 @@ export async function readFacts(
             { ...parent.source, path: reference.to.path },
             task.followed,
           );
-    references.push({ reference, destination: written, ...(before && { source: before }) });
+    references.push({ reference, destination: copied, ...(before && { source: before }) });
   }
   return { collections, references };
 }
 
 async function collectionFacts(
-  { run, plan, keys, again }: ValidationTask,
+  { run, keys, again }: ValidationTask,
   table: TablePlan,
+  { schema, name }: TableName,
   source: Connection,
   destination: Connection,
 ): Promise<CollectionFacts> {
   const ledger = ledgerOf(destination);
   const [summary] = await summarize(ledger, run, table.id);
-  const { schema, name } = target(run, plan.mode, table);
   const collection = destination.client.db(schema).collection(name);
   const open = await ledger.batches.countDocuments({ run, table: table.id, state: { $ne: 'committed' } });
   return {
@@ -101,15 +108,15 @@ async function collectionFacts(
     found: await collection.countDocuments({}),
     quarantined: summary?.quarantined ?? 0,
     leaks: summary?.leaks ?? {},
-    again: await transformAgain({ run, plan, keys, again }, table, source, destination),
+    again: await transformAgain({ run, keys, again }, table, collection, { source, ledger }),
   };
 }
 
 async function transformAgain(
-  { run, plan, keys, again }: Pick<ValidationTask, 'run' | 'plan' | 'keys' | 'again'>,
+  { run, keys, again }: Pick<ValidationTask, 'run' | 'keys' | 'again'>,
   table: TablePlan,
-  source: Connection,
-  destination: Connection,
+  collection: Collection,
+  { source, ledger }: { readonly source: Connection; readonly ledger: Ledger },
 ): Promise<{ seen: number; different: number }> {
   if (again === 0 || table.collection?.where !== undefined) return { seen: 0, different: 0 };
   const transform = await prepareDocuments(table.collection!.rules, keys);
@@ -119,8 +126,8 @@ async function transformAgain(
     .find({}, { raw: true })
     .limit(again)
     .toArray()) as unknown as Uint8Array[];
-  const quarantined = await ledgerOf(destination)
-    .quarantine.find({ run, table: table.id }, { projection: { keyHash: 1 } })
+  const quarantined = await ledger.quarantine
+    .find({ run, table: table.id, ...WAITING }, { projection: { keyHash: 1 } })
     .toArray();
   const hashes = new Set(quarantined.map(({ keyHash }) => keyHash));
   const arrived = documents.filter(
@@ -128,10 +135,7 @@ async function transformAgain(
   );
   const outputs = transform.apply(arrived).documents.filter((output) => output !== null);
   const ids = outputs.flatMap((output) => idOf(output) ?? []);
-  const { schema, name } = target(run, plan.mode, table);
-  const written = (await destination.client
-    .db(schema)
-    .collection(name)
+  const written = (await collection
     .find({ _id: { $in: ids.map(idValue) } } as object, { raw: true })
     .toArray()) as unknown as Uint8Array[];
   const there = new Map(written.map((document) => [idText(idOf(document)!), document]));

@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { fails } from '../../ledger/checks.js';
 import { type RunReport, reportBase, reportedPartitions, signReport } from '../../ledger/report.js';
 import type { RunRef } from '../../ledger/types.js';
 import { dropLeftovers, putInPlace } from '../../mongo/collections.js';
+import { previousSignature } from '../../mongo/ledger/replays.js';
 import { advanceRun, endRun } from '../../mongo/ledger/runs.js';
 import {
   partitionRecords,
@@ -50,7 +52,8 @@ export function validateRun(deps: Dependencies, ref: RunRef): Promise<RunVerdict
 
 /**
  * Ends a run, signed. Its collections take the place of the old ones when every check passed, also where documents are
- * in quarantine; else they are removed. Idempotent. A run that a later one has taken over is left alone.
+ * in quarantine. Those of a failed run stay beside them for a replay until the next run, those of a cancelled one go.
+ * Idempotent. A run that a later one has taken over is left alone.
  */
 export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): Promise<void> {
   await withDocumentRun(
@@ -61,11 +64,14 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
       const { ledger, destination, pins } = run;
       if (end.state === 'complete' || end.error === 'RowsQuarantined') {
         await putInPlace(destination, ledger, ref.run, pins.plan);
-      } else if (pins.plan.mode === 'replace') {
+      } else if (end.state === 'cancelled' && pins.plan.mode === 'replace') {
         await dropOwn(run);
       }
       await sign(run, end);
-      await ledger.ids.deleteMany({ run: ref.run });
+      // A replay of a failed run goes on with its collections, and with what its batches were about to write.
+      if (end.state !== 'failed' || end.error === 'RowsQuarantined') {
+        await ledger.ids.deleteMany({ run: ref.run });
+      }
     },
     { ended: true },
   );
@@ -79,6 +85,17 @@ async function dropOwn({ destination, ledger, ref, pins }: OpenDocumentRun): Pro
 function nameOf({ pins }: OpenDocumentRun): (table: number) => string {
   const names = new Map(pins.plan.tables.map((table) => [table.id, tableText(table.source)]));
   return (table) => names.get(table) ?? String(table);
+}
+
+/** A replay's report follows the one before it, so that no segment can be left out. */
+async function replayPart({ ledger, ref }: OpenDocumentRun, end: RunEnd): Promise<RunReport['replay']> {
+  if (ref.replay === undefined) return undefined;
+  const before = await previousSignature(ledger, ref.run, ref.replay);
+  const { copied = 0, gone = 0 } = end.replayed ?? {};
+  const previous = createHash('sha256')
+    .update(before ?? '')
+    .digest('hex');
+  return { n: ref.replay, copied, gone, previous };
 }
 
 async function sign(run: OpenDocumentRun, end: RunEnd): Promise<void> {
@@ -102,6 +119,7 @@ async function sign(run: OpenDocumentRun, end: RunEnd): Promise<void> {
     })),
     checks: end.checks ?? [],
     error: end.error ? { type: end.error, message: end.message ?? '' } : undefined,
+    replay: await replayPart(run, end),
   };
   await endRun(ledger, ref.run, { state: end.state, report, ...signReport(report, keys.signing) });
   countRun(ref.job, end.state, report.tables);

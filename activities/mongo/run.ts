@@ -51,7 +51,7 @@ export async function withDocumentRun<T>(
     return await withConnection(connecting, async (destination) => {
       const ledger = ledgerOf(destination);
       const row = await readRun(ledger, ref.run);
-      const pins = await readPins(ledger, ref.run);
+      const pins = await readPins(ledger, ref.run, ref.replay);
       const keys = jobKeys(parseJobKey(keyText), pins.plan.consistency === 'run' ? ref.run : undefined);
       await checkPins(destination, pins, keys);
       if (!options.ended) {

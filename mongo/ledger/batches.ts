@@ -95,7 +95,7 @@ export async function failBatch({ batches }: Ledger, batch: BatchDocument, error
 
 export async function endPartition(
   { partitions }: Ledger,
-  { _id }: PartitionDocument,
+  { _id }: Pick<PartitionDocument, '_id'>,
   head: string,
 ): Promise<void> {
   await partitions.updateOne({ _id }, { $set: { done: true, head } });

@@ -1,6 +1,7 @@
 import { LetheError } from '../../errors/errors.js';
 import { statesBefore } from '../../ledger/states.js';
 import type { Pins, RunRow, RunState } from '../../ledger/types.js';
+import type { Plan } from '../../plan/plan.js';
 import type { Ledger, RunDocument } from './store.js';
 
 /** Records a new run, once: a second call with the same id changes nothing. */
@@ -37,11 +38,18 @@ export async function readRun(ledger: Ledger, run: string): Promise<RunRow> {
   return found;
 }
 
-/** What the run pinned when it started; it never changes. */
-export async function readPins({ runs }: Ledger, run: string): Promise<Pins> {
+/** What the run pinned when it started, which never changes; with what a replay changed where one is named. */
+export async function readPins({ runs, replays }: Ledger, run: string, replay?: number): Promise<Pins> {
   const found = await runs.findOne({ _id: run });
   if (!found) throw unknownRun(run);
-  return JSON.parse(found.pins) as Pins;
+  const pins = JSON.parse(found.pins) as Pins;
+  const segment = replay === undefined ? null : await replays.findOne({ _id: `${run}/${replay}` });
+  return segment ? { ...pins, plan: JSON.parse(segment.plan) as Plan, jobText: segment.jobText } : pins;
+}
+
+/** Plan ids of the run's collections that took the place of the old ones. */
+export async function renamedBy({ runs }: Ledger, run: string): Promise<readonly number[]> {
+  return (await runs.findOne({ _id: run }, { projection: { renamed: 1 } }))?.renamed ?? [];
 }
 
 /** The newest runs first; of one job, or of all. */

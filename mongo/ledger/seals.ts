@@ -36,9 +36,23 @@ export function sealKey(
 ): { key: string; keyHash: string } {
   const text = id ? idText(id) : '';
   return {
-    key: keys.ledger.seal(text, `run ${owner.run}, table ${owner.table}, quarantined document`),
+    key: keys.ledger.seal(text, keyContext(owner)),
     keyHash: keys.digest(`table ${owner.table}, document ${text}`),
   };
+}
+
+/** The `_id` of a quarantined document; undefined where it had none. */
+export function openKey(
+  keys: JobKeys,
+  owner: { readonly run: string; readonly table: number },
+  sealed: string,
+): RawId | undefined {
+  const text = keys.ledger.open(sealed, keyContext(owner));
+  return text === '' ? undefined : idFromText(text);
+}
+
+function keyContext({ run, table }: { readonly run: string; readonly table: number }): string {
+  return `run ${run}, table ${table}, quarantined document`;
 }
 
 function contextOf({ run, partition, batch }: Owner): string {

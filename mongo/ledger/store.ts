@@ -54,6 +54,8 @@ export interface PartitionDocument {
   readonly head: string | null;
   /** Raised by each transaction that writes its documents: the fence of `upsert`. */
   readonly writes: number;
+  /** The replay that copied its documents one by one, by their keys; then it is no range. */
+  readonly replay?: number;
 }
 
 export interface BatchDocument {
@@ -108,6 +110,27 @@ export interface QuarantineDocument {
   readonly constraint: string | null;
   readonly rule: string | null;
   readonly message: string;
+  /** Batch of a replay that is trying it. */
+  readonly trying?: string;
+  /** Replay by which it left the quarantine, and how. */
+  readonly replayed?: number;
+  readonly outcome?: 'copied' | 'gone';
+}
+
+/** A replay as it began, with the report that it follows. */
+export interface ReplayDocument {
+  /** `<run>/<n>`. */
+  readonly _id: string;
+  readonly run: string;
+  readonly n: number;
+  readonly workflowId: string;
+  /** First execution of the workflow: a retry has the same. */
+  readonly execution: string;
+  /** JSON: what it works by. */
+  readonly plan: string;
+  readonly jobText: string;
+  readonly report?: string;
+  readonly signature?: string;
 }
 
 /** Whose a destination collection is. */
@@ -127,6 +150,7 @@ export interface Ledger {
   readonly ids: Collection<IdsDocument>;
   readonly quarantine: Collection<QuarantineDocument>;
   readonly fences: Collection<FenceDocument>;
+  readonly replays: Collection<ReplayDocument>;
 }
 
 export function ledgerOf({ database: db }: Pick<Connection, 'database'>): Ledger {
@@ -139,6 +163,7 @@ export function ledgerOf({ database: db }: Pick<Connection, 'database'>): Ledger
     ids: db.collection('lethe.ids'),
     quarantine: db.collection('lethe.quarantine'),
     fences: db.collection('lethe.fence'),
+    replays: db.collection('lethe.replay'),
   };
 }
 

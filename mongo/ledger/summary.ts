@@ -17,6 +17,9 @@ export interface CollectionSummary {
   readonly leaks: Readonly<Record<string, number>>;
 }
 
+/** Documents that no replay has got out of the quarantine. */
+export const WAITING = { replayed: { $exists: false } } as const;
+
 /** Counts of a run by collection, from its partitions, batches and quarantine. */
 export async function summarize(
   ledger: Ledger,
@@ -61,7 +64,7 @@ export async function summarize(
     }
     summary.leaks = leaks;
   }
-  for await (const { table: id } of ledger.quarantine.find(of)) at(id).quarantined += 1;
+  for await (const { table: id } of ledger.quarantine.find({ ...of, ...WAITING })) at(id).quarantined += 1;
   return [...found.values()].sort((a, b) => a.table - b.table);
 }
 
@@ -71,7 +74,7 @@ export async function quarantineReasons(
   run: string,
 ): Promise<{ table: number; count: number; reason: string }[]> {
   const found = new Map<string, { table: number; count: number; reason: string }>();
-  for await (const { table, message } of quarantine.find({ run })) {
+  for await (const { table, message } of quarantine.find({ run, ...WAITING })) {
     const key = `${table}/${message}`;
     const known = found.get(key) ?? { table, count: 0, reason: message };
     known.count += 1;
@@ -83,10 +86,10 @@ export async function quarantineReasons(
 /** As a run's signature covers them, in ascending order. */
 export async function partitionRecords({ partitions }: Ledger, run: string): Promise<PartitionRecord[]> {
   const found = await partitions.find({ run }).sort({ partition: 1 }).toArray();
-  return found.map(({ partition, table, bounds, done, head }) => ({
+  return found.map(({ partition, table, bounds, done, head, replay }) => ({
     ...{ partition, table, bounds, done, head },
     generation: 1,
-    replay: null,
+    replay: replay ?? null,
   }));
 }
 
@@ -106,11 +109,14 @@ export async function batchStates(
 
 export async function quarantineRecords({ quarantine }: Ledger, run: string): Promise<QuarantineRecord[]> {
   const found = await quarantine.find({ run }).toArray();
-  return found.map(({ table, partition, batch, key, keyHash, code, constraint, column, rule, message }) => ({
-    ...{ table, partition, batch, key, keyHash, code, constraint, column, rule, message },
-    waitsForParent: false,
-    replayed: false,
-    outcome: null,
-    removed: 0,
-  }));
+  return found.map((entry) => {
+    const { table, partition, batch, key, keyHash, code, constraint, column, rule, message } = entry;
+    return {
+      ...{ table, partition, batch, key, keyHash, code, constraint, column, rule, message },
+      waitsForParent: false,
+      replayed: entry.replayed !== undefined,
+      outcome: entry.outcome ?? null,
+      removed: 0,
+    };
+  });
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MAX_DOCUMENT } from '../documents/bson.js';
+import type { TransformedDocuments } from '../documents/types.js';
 import { idOf } from '../ids.js';
 import type { BatchDocument } from '../ledger/store.js';
 import type { IdRange } from '../ranges.js';
@@ -28,12 +29,7 @@ export async function loadChunk(
   tally.transformSeconds += (performance.now() - began) / 1_000;
   tally.read(documents);
   tally.count(changed.rules, changed.equal);
-  const refused: { document: Uint8Array; refusal: Refusal }[] = changed.refused.map(
-    ({ index, reason, path }) => ({
-      document: documents[index]!,
-      refusal: { code: 'transformer', path, message: `${path}: ${reason}` },
-    }),
-  );
+  const refused = refusedIn(changed, documents);
   const outputs: Output[] = [];
   for (const [index, output] of changed.documents.entries()) {
     if (output === null) continue;
@@ -48,11 +44,22 @@ export async function loadChunk(
   tally.quarantined += refused.length + result.refused.length;
 }
 
+/** What the rules refused, as the quarantine has it. */
+export function refusedIn(
+  { refused }: TransformedDocuments,
+  documents: readonly Uint8Array[],
+): { document: Uint8Array; refusal: Refusal }[] {
+  return refused.map(({ index, reason, path }) => ({
+    document: documents[index]!,
+    refusal: { code: 'transformer', path, message: `${path}: ${reason}` },
+  }));
+}
+
 const TOO_LARGE: Refusal = {
   code: 'size',
   message: 'the document is larger than 16 MB after the transformation',
 };
-const NO_ID: Refusal = {
+export const NO_ID: Refusal = {
   code: 'transformer',
   path: '_id',
   message: 'the document has no _id after the transformation',

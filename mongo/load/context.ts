@@ -28,9 +28,16 @@ export interface CollectionContext {
 /**
  * Where a run writes a collection: `replace` into one of its own, which takes the place of the old one when the run is
  * complete, so that a late write of a run that is over lands nowhere that counts.
+ *
+ * @param renamed Plan ids of collections that took the place of the old ones: a replay finds them there.
  */
-export function target(run: string, mode: 'replace' | 'upsert', table: TablePlan): TableName {
-  if (mode === 'upsert') return table.destination;
+export function target(
+  run: string,
+  mode: 'replace' | 'upsert',
+  table: TablePlan,
+  renamed: readonly number[] = [],
+): TableName {
+  if (mode === 'upsert' || renamed.includes(table.id)) return table.destination;
   return { schema: table.destination.schema, name: `lethe.${run}.${table.id}` };
 }
 
@@ -54,5 +61,10 @@ export function selection(table: TablePlan, range: IdRange): Filter<Document> {
   const where = table.collection?.where;
   const inRange = rangeFilter(range);
   if (where === undefined) return inRange;
-  return { $and: [inRange, BSON.EJSON.parse(where, { relaxed: false }) as Filter<Document>] };
+  return { $and: [inRange, whereOf(where)] };
+}
+
+/** A filter of the job file. */
+export function whereOf(text: string): Filter<Document> {
+  return BSON.EJSON.parse(text, { relaxed: false }) as Filter<Document>;
 }

@@ -8,7 +8,7 @@ import { BRACKETS, type Bracket, type IdRange, rangeFilter, UNCUT } from '../ran
 import { sourceOf } from './context.js';
 
 /** Partitions of one collection are numbered from its plan id times this. */
-const PARTITIONS_PER_TABLE = 100_000;
+export const PARTITIONS_PER_TABLE = 100_000;
 /** Partitions of one bracket at most. */
 const MOST = 4_096;
 /** Above so many documents, the borders come from a sample: counting over an index grows with what is skipped. */

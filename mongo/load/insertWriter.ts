@@ -76,7 +76,7 @@ export class InsertWriter implements Writer {
   async close(): Promise<void> {}
 }
 
-function isIdTaken({ code, paths }: WriteError): boolean {
+export function isIdTaken({ code, paths }: WriteError): boolean {
   return code === DUPLICATE && paths?.length === 1 && paths[0] === '_id';
 }
 

@@ -3,6 +3,7 @@ import { tableText } from '../../plan/catalog.js';
 import { idOf } from '../ids.js';
 import { sealKey } from '../ledger/seals.js';
 import type { BatchDocument, QuarantineDocument } from '../ledger/store.js';
+import { WAITING } from '../ledger/summary.js';
 import type { CollectionContext } from './context.js';
 
 /** Why a document is not in the destination; it holds no value. */
@@ -58,7 +59,7 @@ export class QuarantineBudget {
         });
       }),
     );
-    const used = await ledger.quarantine.countDocuments({ run: task.run, table: table.id });
+    const used = await ledger.quarantine.countDocuments({ run: task.run, table: table.id, ...WAITING });
     if (used > this.limit) throw this.exceeded(refused.at(-1)!.refusal);
   }
 

@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import { Int32 } from 'mongodb';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mongo, type TestMongo } from '../harness/servers.js';
+import { type Ends, failureOf, openStage, runOf, type Stage } from './fixture.js';
+import { WorkerProcess } from './processes.js';
+import { replay, replayFailure } from './replay-fixture.js';
+
+interface Person {
+  _id: number;
+  [field: string]: unknown;
+}
+
+const PEOPLE = 400;
+/** None of the first batch. */
+const BAD = [157, 307, 357];
+const KEY = Buffer.alloc(32, 9).toString('base64');
+
+let server: TestMongo;
+let stage: Stage;
+let worker: WorkerProcess | undefined;
+beforeAll(async () => {
+  [server, stage] = await Promise.all([mongo(), openStage({ worker: false })]);
+});
+afterAll(async () => {
+  await worker?.stop();
+  await stage?.stop();
+  await server?.close();
+});
+
+const people = (database: string) => server.client.db(database).collection<Person>('people');
+const ledger = (database: string, name: string) => server.client.db(database).collection(`lethe.${name}`);
+
+/** People of whom three have what the rules refuse. */
+async function newCopy(onFailure: string) {
+  const [from, to] = [server.database('people'), server.database('copy')];
+  await people(from).insertMany(
+    Array.from({ length: PEOPLE }, (_, at) => ({
+      _id: at,
+      name: BAD.includes(at) ? new Int32(at) : `Marker Person${at}`,
+      code: `c${at}`,
+    })),
+  );
+  const id = randomUUID().replaceAll('-', '').toUpperCase();
+  const env = { [`S_${id}`]: server.url(from), [`D_${id}`]: server.url(to), [`K_${id}`]: KEY };
+  const text = (rule: string) => `job: people
+source: { mongodb: env:S_${id} }
+destination: { mongodb: env:D_${id} }
+key: env:K_${id}
+batchRows: 100
+onFailure: ${onFailure}
+collections:
+  ${from}.people: { fields: { _id: permute, name: ${rule}, code: keep } }
+`;
+  await worker?.stop();
+  worker = new WorkerProcess(stage, { env } as unknown as Ends);
+  await worker.ready();
+  return { from, to, file: (rule = 'fullName') => ({ name: 'people.yaml', text: text(rule) }) };
+}
+
+async function bytes(database: string): Promise<Buffer> {
+  const found = await people(database).find({}, { raw: true }).sort({ _id: 1 }).toArray();
+  return Buffer.concat(found as unknown as Uint8Array[]);
+}
+
+test('documents in quarantine are copied by a replay once they are mended at the source', async () => {
+  const copy = await newCopy('{ quarantine: 10 }');
+  const handle = await stage.start('people', { file: copy.file() });
+  expect(await failureOf(handle)).toMatchObject({ type: 'RowsQuarantined' });
+  const run = await runOf(handle);
+  expect(await people(copy.to).countDocuments()).toBe(PEOPLE - 3);
+
+  // One is mended, one is gone, one stays as it was.
+  await people(copy.from).updateOne({ _id: 357 }, { $set: { name: 'Marker Person357' } });
+  await people(copy.from).deleteOne({ _id: 157 });
+  const failure = await replayFailure(await replay(stage, run, { file: copy.file() }));
+  expect(failure).toMatchObject({ type: 'RowsQuarantined' });
+  expect(await people(copy.to).countDocuments()).toBe(PEOPLE - 2);
+  expect(await ledger(copy.to, 'quarantine').countDocuments({ run, replayed: { $exists: false } })).toBe(1);
+
+  await people(copy.from).updateOne({ _id: 307 }, { $set: { name: 'Marker Person307' } });
+  const { verdict, replayed } = await (await replay(stage, run, { file: copy.file() })).result();
+  expect(replayed).toEqual({ copied: 1, gone: 0 });
+  expect(verdict).toMatchObject({ ok: true, rows: PEOPLE - 1, quarantined: [] });
+  expect(await ledger(copy.to, 'run').findOne({ _id: run as never })).toMatchObject({ state: 'complete' });
+
+  // As a run leaves it that nothing went wrong in.
+  const replayedBytes = await bytes(copy.to);
+  expect(replayedBytes.toString('latin1')).not.toContain('Marker');
+  await (await stage.start('people', { file: copy.file() })).result();
+  expect((await bytes(copy.to)).equals(replayedBytes)).toBe(true);
+  expect(await replayFailure(await replay(stage, run, { file: copy.file() }))).toMatchObject({
+    type: 'NothingToReplay',
+  });
+});
+
+test('a run that failed on the way goes on by a corrected job, and does nothing again that is committed', async () => {
+  const copy = await newCopy('fail');
+  const handle = await stage.start('people', { file: copy.file() });
+  expect(await failureOf(handle)).toMatchObject({ type: 'QuarantineLimit' });
+  const run = await runOf(handle);
+  expect(await people(copy.to).countDocuments()).toBe(0);
+  const committed = () => ledger(copy.to, 'batch').find({ run, state: 'committed' }).toArray();
+  const before = await committed();
+  expect(before.length).toBeGreaterThan(0);
+
+  const corrected = copy.file('{ types: { string: fullName, int: permute } }');
+  const { verdict } = await (await replay(stage, run, { file: corrected })).result();
+  expect(verdict).toMatchObject({ ok: true, rows: PEOPLE, quarantined: [] });
+  const after = new Map((await committed()).map((batch) => [String(batch._id), batch]));
+  for (const batch of before) expect(after.get(String(batch._id))).toEqual(batch);
+  expect(await people(copy.to).countDocuments()).toBe(PEOPLE);
+  expect((await server.client.db(copy.to).listCollections().toArray()).map(({ name }) => name)).not.toContain(
+    `lethe.${run}.1`,
+  );
+
+  const other = await replayFailure(await replay(stage, run, { file: corrected }));
+  expect(other).toMatchObject({ type: 'NothingToReplay' });
+});
