@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyKeySchedules, keyScheduleId, removeKeySchedules } from '../../workers/keySchedules.js';
 import { KEY_STORE_ATTRIBUTE, MODE_ATTRIBUTE } from '../../workflows/attributes.js';
@@ -67,6 +69,28 @@ describe('a key store that workers know by its file', () => {
     const gap = await keyFailure(await startByHand(stage, 'generateDayKeys', { confirmGap: true }));
     expect(gap.message).toContain('unknown field "confirmGap"');
     expect((await keyFailure(await startByHand(stage, 'generateDayKeys', 'main'))).type).toBe('JobInvalid');
+  });
+
+  it('does not wait for another one that fails', async () => {
+    const broken = {
+      name: join(keys.folder, 'broken.yaml'),
+      text: keys.ref.file.text.replaceAll(keys.name, 'broken').replace('env:KEYS_', 'env:NO_KEYS_'),
+    };
+    await writeFile(broken.name, broken.text);
+    const failure = await keyFailure(
+      await startByHand(stage, 'generateDayKeys', { tuning: { attempts: 1 } }),
+    );
+    expect(failure).toMatchObject({
+      type: 'ReferenceUnresolved',
+      message: expect.stringMatching(/^Key store broken: /),
+    });
+    expect((await keys.store.status()).policies).toMatchObject([{ live: 3 }, { live: 3 }]);
+    // A file with mistakes is told, and does not matter where another one was meant.
+    await writeFile(broken.name, broken.text.replace('window', 'windoww'));
+    const wrong = await keyFailure(await startByHand(stage, 'generateDayKeys', {}));
+    expect([wrong.type, wrong.message]).toEqual(['JobInvalid', expect.stringContaining('windoww')]);
+    const other = await startByHand(stage, 'generateDayKeys', { keyStore: keys.name });
+    expect(await other.result()).toMatchObject([{ made: 0 }]);
   });
 
   it('may be worked on by many at once', async () => {

@@ -230,6 +230,44 @@ describeUnless(postgresMissing(15), 'after a destruction, a base backup and WAL 
   }, 300_000);
 });
 
+describe('when the disk of a key store is lost', () => {
+  it('the second copy brings every living day back, and none of those that are gone', async () => {
+    const lost = await startPostgres({ version: 18, settings: { fsync: 'off' } });
+    const stage = await keyStage(18, { database: databaseOf(lost) });
+    const { store } = stage;
+    await store.generate();
+    const tokens = new Map([[day(0), await sealOn(store, 'ip', day(0))]]);
+    for (let d = 1; d <= 4; d += 1) {
+      await stage.goTo(d);
+      await store.generate();
+      tokens.set(day(d), await sealOn(store, 'ip', day(d)));
+      await store.destroy();
+    }
+    const receipts = (await store.verify())[0];
+    await lost.stop();
+    await rm(stage.masters, { recursive: true });
+    const fresh = await startPostgres({ version: 18, settings: { fsync: 'off' } });
+    try {
+      const resolve = async (reference: string) =>
+        reference === 'env:KEYS' ? fresh.url() : stage.resolve(reference);
+      expect(await restoreKeyStore(stage.file, 'main', resolve)).toMatchObject({ tombstones: 2 });
+      const back = await openKeyStore(stage.file, 'main', resolve);
+      const outcomes = await Promise.all([...tokens.values()].map((token) => outcomeOf(back, token)));
+      expect(outcomes).toEqual(['expired', 'expired', 'value', 'value', 'value']);
+      // The next runs bring the copy up to the restored store, and write down that its last destruction is done.
+      await back.generate();
+      expect(await back.destroy()).toMatchObject({ held: [] });
+      const found = await back.verify();
+      expect(found.filter(({ state }) => state === 'failed')).toEqual([]);
+      expect(found[0]).toEqual(receipts);
+      expect((await back.status()).alarms).toEqual([]);
+    } finally {
+      await fresh.stop();
+      await stage.end();
+    }
+  });
+});
+
 describe('a server that logs everything', () => {
   let server: PostgresServer;
   let stage: KeyStage;
