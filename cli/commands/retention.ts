@@ -6,6 +6,7 @@ import { defineHold, defineRelease } from '../retention/holds.js';
 import { define as install } from '../retention/install.js';
 import { defineStatus, defineVerify } from '../retention/look.js';
 import { defineDestroy, defineGenerate, defineShrink } from '../retention/operate.js';
+import { define as redact } from '../retention/redact.js';
 import { define as restore } from '../retention/restore.js';
 import { define as seal } from '../retention/seal.js';
 
@@ -28,6 +29,7 @@ export function define(command: Command): void {
   restore(group('restore', 'Bring a lost key store back from its second copy.'));
   install(group('install', 'Set up a database: functions, masked views, triggers and checks.'));
   seal(group('seal [TABLE...]', 'Seal what is plain in tables that are in use, in place.'));
+  redact(group('redact <TABLE>', 'Rewrite the tokens of one subject, confirmed and recorded.'));
   exec(group('exec <COMMAND...>', 'Start a program, such as psql, whose sessions reveal values.'));
   ddl(group('ddl', 'Print statements that let a warehouse reveal what is sealed in copies of the tables.'));
 }

@@ -5,7 +5,7 @@ import { copyIn } from '../../copy/in.js';
 import { copyOut } from '../../copy/out.js';
 import { sanitize } from '../../errors.js';
 import { quoteColumns, quoteIdent, quoteTable } from '../../identifiers.js';
-import { execute, query, type Session, withTransaction } from '../../session.js';
+import { execute, query, type Session } from '../../session.js';
 
 /** Values of some rows, a column an array; null is NULL. */
 export type Columns = readonly (readonly (string | null)[])[];
@@ -45,13 +45,11 @@ export class RowRewriter {
     return new RowRewriter(session, work);
   }
 
-  /** Rows for which a condition is true, locked and rewritten in one transaction. Returns how many changed. */
+  /** Rows for which a condition is true, locked and rewritten in a transaction of the caller's. Returns how many changed. */
   async rewrite(condition: string): Promise<number> {
-    return withTransaction(this.session, async () => {
-      const changed = await this.read(condition);
-      if (changed.rows > 0 && !this.work.dryRun) await this.write(changed.bytes);
-      return changed.rows;
-    });
+    const changed = await this.read(condition);
+    if (changed.rows > 0 && !this.work.dryRun) await this.write(changed.bytes);
+    return changed.rows;
   }
 
   private async read(condition: string): Promise<{ rows: number; bytes: Buffer[] }> {

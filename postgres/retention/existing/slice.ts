@@ -6,7 +6,7 @@ import { type Day, dayOfText } from '../../../retention/token/day.js';
 import { sealExistingValues } from '../../../retention/token/existing.js';
 import { patternOf } from '../../../retention/token/matches.js';
 import type { Keyring } from '../../../retention/token/ring.js';
-import type { Session } from '../../session.js';
+import { type Session, withTransaction } from '../../session.js';
 import { type Columns, RowRewriter } from './rows.js';
 
 /** What the rows of a table are sealed with. */
@@ -56,7 +56,7 @@ export async function sealPages(
   });
   for (let page = from; page < to; page += SLICE_PAGES) {
     const next = Math.min(to, page + SLICE_PAGES);
-    await rows.rewrite(`ctid >= '(${page},0)' AND ctid < '(${next},0)'`);
+    await withTransaction(session, () => rows.rewrite(`ctid >= '(${page},0)' AND ctid < '(${next},0)'`));
     ended();
   }
   return counts;

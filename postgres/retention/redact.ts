@@ -1,0 +1,172 @@
+import { LetheError } from '../../errors/errors.js';
+import { didYouMean } from '../../job/nearest.js';
+import type { RetentionFile, SealedTable } from '../../job/retention/types.js';
+import type { Day } from '../../retention/token/day.js';
+import { parseHeader } from '../../retention/token/format.js';
+import { revealJson } from '../../retention/token/json.js';
+import { Revealer } from '../../retention/token/revealer.js';
+import { Keyring } from '../../retention/token/ring.js';
+import { findTokens } from '../../retention/token/scan.js';
+import { type RevealTextOptions, revealTexts } from '../../retention/token/text.js';
+import type { Hold } from '../keystore/holds.js';
+import { type Session, withTransaction } from '../session.js';
+import { planExisting, type SealUnit } from './existing/plan.js';
+import { type Columns, RowRewriter } from './existing/rows.js';
+
+export interface RedactRequest {
+  /** `schema.table` of the retention file. */
+  readonly table: string;
+  /** SQL condition over its rows, in the operator's own words. */
+  readonly where: string;
+  /** Default: all sealed columns of the table. */
+  readonly columns?: readonly string[];
+  /** Rows, as a look before counted them; without it nothing is changed. */
+  readonly confirmed?: number;
+  /** Holds that are in force, of all key stores of the file. */
+  readonly holds: readonly Hold[];
+}
+
+/** What a redaction is about, or did: names and counts. */
+export interface Redaction {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly rows: number;
+  /** Rows with tokens of a policy, by its id. */
+  readonly policies: Readonly<Record<string, number>>;
+  readonly done: boolean;
+}
+
+/**
+ * Rewrites the tokens of some rows to what their policies say of expired values, for one subject whose day keys live on. In
+ * one transaction, which commits after `record` returned.
+ *
+ * @param record Writes down what is about to be committed.
+ * @throws LetheError `Unconfirmed` when other rows are there than were confirmed, `OnHold` when a hold keeps a day of theirs.
+ */
+export async function redactRows(
+  session: Session,
+  file: Pick<RetentionFile, 'policies' | 'tables'>,
+  request: RedactRequest,
+  record: (redaction: Redaction) => Promise<void>,
+): Promise<Redaction> {
+  const sealed = tableOf(file, request);
+  const columns = columnsOf(sealed, request);
+  const [planned] = await planExisting(session, file.policies, { [request.table]: sealed });
+  const { units } = planned!;
+  const look = new Redactor(file, sealed, columns);
+  const found = await withTransaction(session, () => rewriteAll(session, units, look, request.where, true));
+  refuseHeld(look, request.holds);
+  const result = { table: request.table, columns, rows: found, policies: look.policies };
+  if (request.confirmed === undefined) return { ...result, done: false };
+  const work = new Redactor(file, sealed, columns);
+  return withTransaction(session, async () => {
+    const rows = await rewriteAll(session, units, work, request.where, false);
+    refuseHeld(work, request.holds);
+    if (rows !== request.confirmed)
+      throw new LetheError(
+        'Unconfirmed',
+        `${rows} rows have tokens to be rewritten, and ${request.confirmed} were confirmed. Nothing was changed: look again, and then give this number, --confirm ${rows}.`,
+      );
+    const done = { ...result, rows, policies: work.policies, done: true };
+    await record(done);
+    return done;
+  });
+}
+
+async function rewriteAll(
+  session: Session,
+  units: readonly SealUnit[],
+  redactor: Redactor,
+  where: string,
+  dryRun: boolean,
+): Promise<number> {
+  let rows = 0;
+  for (const unit of units) {
+    const rewriter = await RowRewriter.open(session, {
+      ...{ unit, needs: [], columns: redactor.columns, dryRun },
+      change: (_, before) => redactor.redact(before),
+    });
+    // A comment at its end must not swallow what follows.
+    rows += await rewriter.rewrite(`(${where}\n)`);
+  }
+  return rows;
+}
+
+function tableOf({ tables }: Pick<RetentionFile, 'tables'>, { table }: RedactRequest): SealedTable {
+  const found = tables[table];
+  if (found) return found;
+  throw new LetheError(
+    'RetentionInvalid',
+    `The retention file has no table ${table}${didYouMean(table, Object.keys(tables))}.`,
+  );
+}
+
+function columnsOf({ columns }: SealedTable, request: RedactRequest): string[] {
+  const known = Object.keys(columns);
+  const unknown = request.columns?.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new LetheError(
+      'RetentionInvalid',
+      `${request.table} has no sealed column ${unknown}${didYouMean(unknown, known)}.`,
+    );
+  return [...(request.columns ?? known)];
+}
+
+function refuseHeld({ days }: Redactor, holds: readonly Hold[]): void {
+  const hold = holds.find(({ policy, from, to }) =>
+    [...(days.get(policy) ?? [])].some((day) => day >= from && day <= to),
+  );
+  if (hold)
+    throw new LetheError(
+      'OnHold',
+      `Hold ${hold.id} keeps days of policy ${hold.policy} (${hold.from} to ${hold.to}) from which tokens of these rows are. Nothing was changed. Release it first: lethe retention release ${hold.id}.`,
+    );
+}
+
+/** Takes tokens away without any key: what looks like a token of a known policy is one. */
+class Redactor {
+  readonly policies: Record<string, number> = {};
+  readonly days = new Map<string, Set<Day>>();
+  private readonly revealer = new Revealer(new Keyring([]));
+  private readonly options: RevealTextOptions;
+
+  constructor(
+    { policies }: Pick<RetentionFile, 'policies'>,
+    private readonly table: SealedTable,
+    readonly columns: readonly string[],
+  ) {
+    this.options = {
+      takes: (policy) => Object.hasOwn(policies, policy),
+      policyMarkers: Object.fromEntries(
+        Object.values(policies).map(({ id, expired }) => [id, { noKey: expired }]),
+      ),
+    };
+  }
+
+  redact(before: Columns): Columns {
+    const after = this.columns.map((name, at) =>
+      this.table.columns[name]!.paths === undefined
+        ? revealTexts(this.revealer, before[at]!, this.options)
+        : revealJson(this.revealer, before[at]!, this.options, () => undefined).map(
+            (text, row) => text ?? before[at]![row]!,
+          ),
+    );
+    for (let row = 0; row < (before[0]?.length ?? 0); row++)
+      this.count(before.flatMap((values, at) => (values[row] === after[at]![row] ? [] : values[row]!)));
+    return after;
+  }
+
+  /** Values of one row that change. */
+  private count(values: readonly string[]): void {
+    const found = new Set<string>();
+    for (const value of values)
+      for (const { start } of findTokens(value)) {
+        const header = parseHeader(value.slice(start, start + 13));
+        if (!header || !this.options.takes!(header.policy)) continue;
+        found.add(header.policy);
+        const days = this.days.get(header.policy) ?? new Set<Day>();
+        this.days.set(header.policy, days.add(header.day));
+      }
+    for (const policy of found) this.policies[policy] = (this.policies[policy] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseRetention } from '../../job/retention/load.js';
+import { openKeyStore } from '../../postgres/keystore/open.js';
+import { type Redaction, type RedactRequest, redactRows } from '../../postgres/retention/redact.js';
+import { query, withSession } from '../../postgres/session.js';
+import { Keyring } from '../../retention/token/ring.js';
+import { Sealer } from '../../retention/token/sealer.js';
+import { createDatabase, type TestDatabase } from '../harness/servers.js';
+import { day, type KeyStage, keyStage } from './keystore-fixture.js';
+
+let stage: KeyStage;
+let database: TestDatabase;
+beforeAll(async () => {
+  [stage, database] = [await keyStage(), await createDatabase(18)];
+});
+afterAll(async () => {
+  await stage.end();
+  await database.drop();
+});
+
+const sql = (text: string) =>
+  withSession({ url: database.url, role: 'destination', applicationName: 'test' }, (session) =>
+    query(session, text),
+  );
+
+const TABLES = `
+  tables:
+    public.event:
+      date: at
+      columns:
+        ip: ip
+        line: { policy: ip, pattern: ipv4 }
+        prefs: { policy: us, paths: ["$.ip"] }`;
+
+test('rewrites the tokens of a subject, confirmed, recorded, and never against a hold', async () => {
+  const { store, masters, copy } = stage;
+  const { retention: file } = parseRetention(
+    `retention:
+  stores: { main: { postgres: env:KEYS, copy: ${copy}, masters: { file: ${masters} }, signing: env:SIGNING, simulated: true } }
+  policies: [{ id: ip, window: 3 }, { id: us, window: 30, expired: null }]${TABLES}`,
+    'retention.yaml',
+  );
+  const own = await openKeyStore(file!, 'main', stage.resolve);
+  await store.generate();
+  const keyring = new Keyring(await store.rings());
+  const ip = (text: string) => new Sealer({ keyring, policy: 'ip' }).seal(text, day(0));
+  const us = new Sealer({ keyring, policy: 'us' }).seal('10.0.0.3', day(0));
+  await sql(
+    'CREATE TABLE public.event (id int PRIMARY KEY, subject int, at date, ip text, line text, prefs jsonb)',
+  );
+  for (const id of [1, 2, 3])
+    await sql(
+      `INSERT INTO public.event VALUES (${id}, ${id % 2}, '${day(0)}', '${ip('10.0.0.1')}', 'from ${ip('10.0.0.2')} on', '{"ip": "${us}", "n": 1}')`,
+    );
+  await sql(`INSERT INTO public.event VALUES (5, 1, '${day(0)}', 'plain', 'no token lt1.zz260301.x', NULL)`);
+  const before = await sql('SELECT * FROM public.event ORDER BY id');
+
+  const recorded: Redaction[] = [];
+  const redact = async (more: Partial<RedactRequest> = {}) => {
+    const { holds } = await own.status();
+    const request = { table: 'public.event', where: 'subject = 1 -- all of them', holds, ...more };
+    return withSession({ url: database.url, role: 'destination', applicationName: 'test' }, (session) =>
+      redactRows(session, file!, request, async (redaction) => {
+        for (const [policy, rows] of Object.entries(redaction.policies))
+          await own.recordRedaction({
+            policy,
+            what: redaction.table,
+            rows,
+            actor: 'me',
+            reason: 'request 12',
+          });
+        recorded.push(redaction);
+      }),
+    );
+  };
+  const all = {
+    table: 'public.event',
+    columns: ['ip', 'line', 'prefs'],
+    rows: 2,
+    policies: { ip: 2, us: 2 },
+  };
+  expect(await redact()).toEqual({ ...all, done: false });
+  await expect(redact({ confirmed: 3 })).rejects.toMatchObject({
+    type: 'Unconfirmed',
+    message: expect.stringMatching(/--confirm 2/),
+  });
+  await expect(redact({ columns: ['lin'] })).rejects.toThrow(/did you mean "line"/);
+  await expect(redact({ table: 'public.events' })).rejects.toThrow(/did you mean "public\.event"/);
+  const { hold } = await own.hold({ policy: 'us', from: day(0), actor: 'officer', reason: 'case 1' });
+  await expect(redact({ confirmed: 2 })).rejects.toMatchObject({ type: 'OnHold' });
+  expect(await sql('SELECT * FROM public.event ORDER BY id')).toEqual(before);
+  await own.release(hold, 'officer');
+  expect(recorded).toEqual([]);
+
+  expect(await redact({ confirmed: 2 })).toEqual({ ...all, done: true });
+  expect(await sql('SELECT * FROM public.event WHERE subject = 0')).toEqual([before[1]]);
+  const after = await sql('SELECT id, ip, line, prefs::text FROM public.event WHERE subject = 1 ORDER BY id');
+  const redacted = { ip: '[expired]', line: 'from [expired] on', prefs: '{"n": 1, "ip": null}' };
+  expect(after).toEqual([
+    { id: '1', ...redacted },
+    { id: '3', ...redacted },
+    { id: '5', ip: 'plain', line: 'no token lt1.zz260301.x', prefs: null },
+  ]);
+  expect(await redact()).toMatchObject({ rows: 0, policies: {} });
+
+  const receipts = await stage.sql(`SELECT text FROM lethe_keys.receipt WHERE text LIKE '%redaction%'`);
+  expect(receipts).toHaveLength(2);
+  expect(receipts.map(({ text }) => text).join()).toMatch(/"rows":2.*request 12/);
+});
+
+test('changes nothing that cannot be recorded', async () => {
+  const { retention: file } = parseRetention(
+    `retention:
+  stores: { main: { postgres: env:KEYS, masters: { env: M }, signing: env:SIGNING } }
+  policies: [{ id: ip, window: 3 }, { id: us, window: 30, expired: null }]${TABLES}`,
+    'retention.yaml',
+  );
+  const before = await sql('SELECT * FROM public.event WHERE subject = 0');
+  const redacting = withSession(
+    { url: database.url, role: 'destination', applicationName: 'test' },
+    (session) =>
+      redactRows(
+        session,
+        file!,
+        { table: 'public.event', where: 'subject = 0', holds: [], confirmed: 1 },
+        async () => {
+          throw new Error('the key store is away');
+        },
+      ),
+  );
+  await expect(redacting).rejects.toThrow();
+  expect(await sql('SELECT * FROM public.event WHERE subject = 0')).toEqual(before);
+});
