@@ -10,8 +10,8 @@ import type { RetentionFile } from '../../job/retention/types.js';
 import { storeContext, withStore } from '../../postgres/keystore/context.js';
 import { type KeyStore, openKeyStore } from '../../postgres/keystore/open.js';
 import { readDayKeys } from '../../postgres/keystore/rows.js';
-import { installRetention } from '../../postgres/retention/install.js';
 import { ringSettings } from '../../postgres/retention/settings.js';
+import { installTables } from '../../postgres/retention/tables.js';
 import { withSession } from '../../postgres/session.js';
 import { Keyring } from '../../retention/index.js';
 import { tryUnwrap } from '../../retention/keys/wrapping.js';
@@ -28,14 +28,10 @@ const began = performance.now();
 const folder = mkdtempSync(join(tmpdir(), 'lethe-demo-'));
 let server: PostgresServer | undefined;
 
-/** What everybody runs, before and after: it knows nothing of sealing. */
+/** What everybody runs, before and after: it knows nothing of sealing. `logs.events` has become a view of `raw.events`. */
 const QUERY = `SELECT to_char(at, 'YYYY-MM-DD') AS day, count(*) AS events, count(DISTINCT ip) AS addresses,
   min(ip) AS ip, (array_agg(message ORDER BY id))[1] AS message, (array_agg(device ->> 'id' ORDER BY id))[1] AS device
-FROM events_readable WHERE at::date IN ('2026-02-01', '2026-02-09', '2026-03-10') GROUP BY 1 ORDER BY 1`;
-
-/** Has the columns of the table; what it shows depends on the keys of the session. */
-const VIEW = `CREATE VIEW events_readable AS SELECT id, at, lethe.reveal(ip, 'events') AS ip,
-  lethe.reveal(message, 'events') AS message, lethe.reveal_json(device, 'events') AS device FROM events`;
+FROM logs.events WHERE at < '2026-02-02' AND at >= '2026-02-01' OR at < '2026-02-10' AND at >= '2026-02-09' OR at >= '2026-03-10' GROUP BY 1 ORDER BY 1`;
 
 async function main(): Promise<void> {
   say(paint.bold('Lethe: log values that can be read for 30 days\n'));
@@ -44,14 +40,18 @@ async function main(): Promise<void> {
   const file = retentionFile();
   const resolve = async (reference: string) => urls.secrets[reference.slice('env:'.length)]!;
   const store = await openKeyStore(file, 'main', resolve, { create: true, start: TODAY - 10 * DAY_MS });
-  await fill(store, urls.events);
+  await fill(store, file, urls.events);
   const session = await readingSession(store, urls.events);
-  const stored = await session.query('SELECT ip, message FROM events ORDER BY id DESC LIMIT 1');
+  const stored = await session.query('SELECT ip, message FROM raw.events ORDER BY id DESC LIMIT 1');
   say(`\nStored is only this:  ${cut(stored.rows[0]!.ip, 40)}   ${cut(stored.rows[0]!.message, 60)}`);
   say(
     `\n${paint.bold('10 March, the query of every day')}   ${paint.dim('(2026-02-01 is over since its 30 days ended)')}\n`,
   );
   say(resultText((await session.query(QUERY)).rows));
+  say(`\n${paint.dim('The same query by a role that is no reader:')}\n`);
+  await session.query('SET ROLE support');
+  say(resultText((await session.query(QUERY)).rows.slice(-1)));
+  await session.query('RESET ROLE');
 
   await copyDatabase(urls.admin);
   await store.setClock(TODAY + DAY_MS);
@@ -105,6 +105,15 @@ function retentionFile(): RetentionFile {
     main: { postgres: env:KEYS_URL, masters: { file: ${folder}/masters }, copy: ${folder}/copy, signing: env:SIGNING, simulated: true }
   policies:
     - { id: ip, name: addresses and devices, window: 30, context: events }
+  tables:
+    raw.events:
+      date: at
+      readers: [analyst]
+      view: logs.events
+      columns:
+        ip: ip
+        message: { policy: ip, pattern: ipv4 }
+        device: { policy: ip, paths: ["$.id"] }
 `;
   const { retention, mistakes } = parseRetention(text, 'retention.yaml');
   if (!retention) throw new Error(mistakes.map(({ message }) => message).join('\n'));
@@ -112,10 +121,15 @@ function retentionFile(): RetentionFile {
 }
 
 /** The clock begins ten days back: what was young enough then gets its keys, and ten days pass. */
-async function fill(store: KeyStore, url: string): Promise<void> {
+async function fill(store: KeyStore, file: RetentionFile, url: string): Promise<void> {
   await run(
     url,
-    'CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, ip text, message text, device jsonb)',
+    'CREATE ROLE analyst',
+    'CREATE ROLE support',
+    'CREATE SCHEMA raw',
+    'CREATE SCHEMA logs',
+    'GRANT USAGE ON SCHEMA logs TO analyst, support',
+    'CREATE TABLE raw.events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, ip text, message text, device jsonb)',
   );
   const days = daysUntil('2026-03-10', DAYS);
   for (const [from, to, now] of [
@@ -134,8 +148,9 @@ async function fill(store: KeyStore, url: string): Promise<void> {
     );
     await store.destroy({ logical: now, temporal: now });
   }
-  await withSession({ url, role: 'destination', applicationName: 'demo' }, installRetention);
-  await run(url, VIEW);
+  const session = { url, role: 'destination', applicationName: 'demo' } as const;
+  await withSession(session, (database) => installTables(database, file));
+  await run(url, 'GRANT SELECT ON logs.events TO support');
   done(
     `${(DAYS * EVENTS_A_DAY).toLocaleString('en')} events of ${DAYS} days; sealed before they were stored: the address, every address inside the message, the device id in JSON`,
   );
@@ -146,7 +161,7 @@ async function insert(url: string, rows: readonly EventRow[]): Promise<void> {
   await client.connect();
   try {
     await client.query(
-      `INSERT INTO events (at, ip, message, device)
+      `INSERT INTO raw.events (at, ip, message, device)
        SELECT at, ip, message, device FROM jsonb_to_recordset($1) AS e (at timestamptz, ip text, message text, device jsonb)`,
       [JSON.stringify(rows.map((row) => ({ ...row, device: JSON.parse(row.device) })))],
     );
