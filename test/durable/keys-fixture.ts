@@ -97,14 +97,22 @@ export function startByHand(
   return client.workflow.start(workflow, { taskQueue, workflowId, args });
 }
 
-/** Makes the schedules, as `lethe retention apply` does, and pauses them: tests start what is due by backfilling. */
+/** Not before 2028. */
+const SELDOM = { generate: '0 0 29 2 *', destroy: '0 0 29 2 *' };
+
+/**
+ * Makes the schedules, as `lethe retention apply` does, and pauses them before they can start anything by themselves: tests
+ * start what is due by backfilling.
+ */
 export async function scheduled(stage: Stage, keys: Keys, tuning = {}): Promise<void> {
-  for (const { id } of await applyKeySchedules(stage.client, keys.retention, keys.ref, stage.taskQueue)) {
-    const handle = stage.client.schedule.getHandle(id);
-    await handle.update((previous) => ({
+  const { client, taskQueue } = stage;
+  const seldom = { ...keys.retention, schedules: SELDOM };
+  for (const { id } of await applyKeySchedules(client, seldom, keys.ref, taskQueue))
+    await client.schedule.getHandle(id).pause();
+  for (const { id } of await applyKeySchedules(client, keys.retention, keys.ref, taskQueue)) {
+    await client.schedule.getHandle(id).update((previous) => ({
       ...previous,
       action: { ...previous.action, args: [{ ...keys.ref, tuning }] },
-      state: { ...previous.state, paused: true },
     }));
   }
 }
@@ -124,12 +132,12 @@ export async function backfilled(
   });
   const at = new Date(time).toISOString().replace('.000Z', 'Z');
   const handle = client.workflow.getHandle(`${id}:scheduled-${at}`);
-  await until(`${workflow} for ${at} is there`, () =>
+  const there = () =>
     handle.describe().then(
       () => true,
       () => false,
-    ),
-  );
+    );
+  await until(`${workflow} for ${at} is there`, there, 300_000);
   return handle;
 }
 

@@ -22,6 +22,23 @@ async function replay(history: object, workflowId: string): Promise<void> {
   );
 }
 
+const START = Date.parse(`${day(0)}T00:30:00Z`);
+const at = (days: number) => START + days * 86_400_000;
+let keys: Keys;
+let real: Keys;
+let stage: Stage;
+beforeAll(async () => {
+  keys = await openKeys({ start: START });
+  real = await openKeys();
+  stage = await openStage({ jobsFolder: keys.folder });
+  await scheduled(stage, keys);
+});
+afterAll(async () => {
+  await stage.stop();
+  await real.drop();
+  await keys.drop();
+});
+
 describe('histories of earlier versions', () => {
   const files = readdirSync(FOLDER).filter((file) => file.endsWith('.history.json'));
 
@@ -44,23 +61,6 @@ describe('histories of earlier versions', () => {
 });
 
 describe('histories of this version', () => {
-  const START = Date.parse(`${day(0)}T00:30:00Z`);
-  const at = (days: number) => START + days * 86_400_000;
-  let keys: Keys;
-  let real: Keys;
-  let stage: Stage;
-  beforeAll(async () => {
-    keys = await openKeys({ start: START });
-    real = await openKeys();
-    stage = await openStage({ jobsFolder: keys.folder });
-    await scheduled(stage, keys);
-  });
-  afterAll(async () => {
-    await stage.stop();
-    await real.drop();
-    await keys.drop();
-  });
-
   async function check(name: string, handle: WorkflowHandle, ends = 'none'): Promise<void> {
     expect(await keyFailure(handle)).toMatchObject({ type: ends });
     const history = await handle.fetchHistory();

@@ -3,7 +3,7 @@ import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } fr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../embedded/postgres.js';
 import { postgresBinaries, postgresMissing, serverUser } from '../../embedded/postgres-binary.js';
 import { type KeyStore, openKeyStore, restoreKeyStore } from '../../postgres/keystore/open.js';
@@ -14,6 +14,8 @@ import { tryUnwrap, unwrapKey } from '../../retention/keys/wrapping.js';
 import type { TestDatabase } from '../harness/servers.js';
 import { describeUnless } from '../harness/servers.js';
 import { day, type KeyStage, keyStage, outcomeOf, sealOn } from './keystore-fixture.js';
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const run = promisify(execFile);
 
@@ -82,7 +84,7 @@ describeUnless(postgresMissing(15), 'after a destruction, a base backup and WAL 
     await store.rotate();
     before = (await sql('SELECT pg_current_wal_lsn() AS lsn'))!.lsn!;
     await cp(stage.masters, formerMasters, { recursive: true });
-  }, 300_000);
+  });
   afterAll(async () => {
     await stage?.end();
     await server?.stop();
@@ -183,7 +185,7 @@ describeUnless(postgresMissing(15), 'after a destruction, a base backup and WAL 
       expect(rows).toContain(`ip ${day(0)}`);
       expect(days).toEqual(rows);
     });
-  }, 300_000);
+  });
 
   it('open no token with everything that exists now', async () => {
     const { store } = stage;
@@ -207,7 +209,7 @@ describeUnless(postgresMissing(15), 'after a destruction, a base backup and WAL 
       expect([await outcomeOf(back, living), await outcomeOf(back, gone)]).toEqual(['value', 'expired']);
     });
     expect([await outcomeOf(store, living), await outcomeOf(store, gone)]).toEqual(['value', 'expired']);
-  }, 300_000);
+  });
 
   it('are searched by verify, which finds the wrapped key there and would see it open', async () => {
     const options = { dataDir: server.dataDir, backups: [join(home, 'backup'), join(home, 'archive')] };
@@ -227,7 +229,7 @@ describeUnless(postgresMissing(15), 'after a destruction, a base backup and WAL 
     for (const name of await readdir(formerMasters))
       if (name.endsWith('.key')) await rm(join(stage.masters, name));
     expect((await stage.store.verify(options)).filter(({ state }) => state === 'failed')).toEqual([]);
-  }, 300_000);
+  });
 });
 
 describe('when the disk of a key store is lost', () => {
@@ -366,5 +368,5 @@ describe('a server that logs everything', () => {
       expect(forms.find((form) => text.includes(form))).toBeUndefined();
       expect(text).not.toContain('zq-plain-text');
     }
-  }, 300_000);
+  });
 });
