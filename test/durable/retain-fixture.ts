@@ -34,21 +34,28 @@ export interface RetainScene {
  * @param fill Of the source.
  * @param there Of the destination, after `schema`.
  * @param tables Of the retention file, as YAML.
+ * @param envMasters Master keys out of the environment: then no path stands in the file.
  */
 export async function retainScene(
   schema: readonly string[],
   fill: readonly string[],
   there: readonly string[] = [],
   tables = '',
+  envMasters = false,
 ): Promise<RetainScene> {
   const id = randomUUID().replaceAll('-', '').toUpperCase();
   const [ends, keys] = await Promise.all([openEnds(18, undefined), createDatabase(18)]);
   const home = await mkdtemp(join(tmpdir(), 'lethe-retain-'));
-  const own = { [`KEYS_${id}`]: keys.url, [`SIGNING_${id}`]: randomBytes(32).toString('base64') };
+  const own: Record<string, string> = {
+    [`KEYS_${id}`]: keys.url,
+    [`SIGNING_${id}`]: randomBytes(32).toString('base64'),
+  };
+  if (envMasters) own[`MASTER_${id}`] = randomBytes(32).toString('base64');
   Object.assign(process.env, own);
+  const masters = envMasters ? `{ env: "MASTER_${id}" }` : `{ file: "${join(home, 'masters')}" }`;
   const text = `retention:
   stores:
-    main: { postgres: "env:KEYS_${id}", masters: { file: "${join(home, 'masters')}" }, signing: "env:SIGNING_${id}" }
+    main: { postgres: "env:KEYS_${id}", masters: ${masters}, signing: "env:SIGNING_${id}" }
   policies:${POLICIES}
 ${tables}`;
   const { retention } = parseRetention(text, 'retention.yaml');
