@@ -42,7 +42,7 @@ export function restoreStore(
     await refuseNewer(session, content, replace);
     const copied = copiedMasters(context, folder);
     for (const id of liveMasters(content)) await copied?.bringBack(id);
-    await withTransaction(session, () => fill(session, content));
+    await withTransaction(session, () => fill(session, content, folder === context.settings.copy));
     await readStore(session, context);
     const keys = await openAll(session, context);
     const [count] = await query(session, 'SELECT count(*) AS n FROM lethe_keys.tombstone');
@@ -79,7 +79,8 @@ function liveMasters(content: CopyContent): string[] {
   return masters.filter(({ id, state }) => state === 'active' || needed.has(id)).map(({ id }) => id);
 }
 
-async function fill(session: Session, content: CopyContent): Promise<void> {
+/** The store is as its copy has it; only where that is another folder, its own copy has to be written anew. */
+async function fill(session: Session, content: CopyContent, own: boolean): Promise<void> {
   await query(session, `SELECT set_config('synchronous_commit', 'on', true)`);
   await query(session, `TRUNCATE ${TABLES.map((table) => `lethe_keys.${table}`).join(', ')}`);
   // Of the copy: a tombstone and a key of one day would be refused, as they should.
@@ -92,6 +93,8 @@ async function fill(session: Session, content: CopyContent): Promise<void> {
   }
   await query(
     session,
-    'UPDATE lethe_keys.store SET epoch = epoch + 1, revision = revision + 1, copied = revision',
+    own
+      ? 'UPDATE lethe_keys.store SET epoch = epoch + 1, copied = revision'
+      : 'UPDATE lethe_keys.store SET epoch = epoch + 1, revision = revision + 1, copied = 0',
   );
 }
