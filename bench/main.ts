@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { benchDocuments } from './documents.js';
 import { benchEngine } from './engine.js';
 import { benchFilter } from './filter.js';
+import { benchMongo } from './mongo.js';
 import { benchRetention } from './retention.js';
 import { benchRetentionPostgres } from './retentionPostgres.js';
 import { runRounds, type Subject } from './rounds.js';
@@ -9,7 +10,7 @@ import { openScene, type Scene } from './scene.js';
 import { benchSync } from './sync.js';
 import { benchValidate } from './validate.js';
 
-const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention|documents [--rows 1000000] [--rounds 5] [--threads 2]
+const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention|documents|mongo [--rows 1000000] [--rounds 5] [--threads 2]
 
   sync       a whole \`lethe sync\` (plan, load, indexes, validation) on a running worker and Temporal server
   workers    the same with one worker process, then with two
@@ -17,6 +18,7 @@ const HELP = `Usage: npm run bench -- sync|workers|engine|validate|retention|doc
   validate   the checks at the end of whole runs, beside the copy
   retention  sealing and revealing of values on one core and of lines by the filter, and their memory; then on PostgreSQL
   documents  fields of MongoDB documents changed in memory, beside decoding them and a copy of their bytes
+  mongo      a run over MongoDB beside a raw copy and a copy by the server; --rows documents of about 1 KB
 
 The first three beside \`COPY | COPY\` by psql, in turns, into a table with the same primary key and indexes, on one PostgreSQL
 server that is made for it. Prints the median of the rounds: seconds, rows/s, ratio, peak resident memory.
@@ -50,6 +52,10 @@ async function main(): Promise<number> {
   }
   if (name === 'documents' && !values.help) {
     benchDocuments(Number(values.rounds));
+    return 0;
+  }
+  if (name === 'mongo' && !values.help) {
+    await benchMongo(Number(values.rows), Number(values.rounds), Number(values.threads));
     return 0;
   }
   if (values.help || (name !== 'validate' && !Object.hasOwn(SUBJECTS, name))) {

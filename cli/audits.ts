@@ -8,7 +8,9 @@ import type { Job } from '../job/types.js';
 import { type AuditedLedger, type AuditKeys, auditLedger } from '../ledger/audit/audit.js';
 import type { AuditFinding, CheckOutcome, Findings } from '../ledger/audit/findings.js';
 import type { BatchRecord } from '../ledger/records.js';
+import { openBounds as openDocumentBounds } from '../mongo/ledger/seals.js';
 import { tableText } from '../plan/catalog.js';
+import type { Plan } from '../plan/plan.js';
 import { auditRow, type EvidencePlace, type RowAudit } from '../postgres/audit/row.js';
 import { auditSample } from '../postgres/audit/sample.js';
 import type { AuditSource } from '../postgres/audit/source.js';
@@ -60,8 +62,14 @@ export async function audit(ledger: AuditableLedger, options: AuditOptions): Pro
   const means = await meansOf(run.job, run.run, options);
   const fits = means.keys?.check === run.pins.keyCheck;
   const keys = fits ? means.keys : undefined;
+  const { engine } = run.pins.plan;
+  if (engine === 'mongo' && options.row)
+    throw new LetheError(
+      'JobInvalid',
+      '--row does not work on MongoDB; its ledger keeps no digests of documents.',
+    );
   const sample = new Reservoir(options.row ? 0 : options.sample, ledger);
-  const findings = await auditLedger(ledger, auditKeys(run.run, means, keys, options), (batch) =>
+  const findings = await auditLedger(ledger, auditKeys(run.run, means, keys, options, engine), (batch) =>
     sample.offer(batch),
   );
   if (means.keys && !fits) {
@@ -83,6 +91,12 @@ export async function audit(ledger: AuditableLedger, options: AuditOptions): Pro
       'unchecked',
       'sample',
       'The source is read again only with the job file and its key, by rules whose signature holds.',
+    );
+  } else if (engine === 'mongo') {
+    findings.add(
+      'unchecked',
+      'sample',
+      'Documents are not read again: MongoDB holds no state of the source.',
     );
   } else if (options.sample > 0) {
     await trySample(ledger, source, keys, sample.taken, findings);
@@ -149,11 +163,13 @@ export function auditKeys(
   means: Means,
   keys: JobKeys | undefined,
   { publicKey }: Pick<AuditOptions, 'publicKey'> = {},
+  engine: Plan['engine'] = 'postgres',
 ): AuditKeys {
+  const open = engine === 'mongo' ? openDocumentBounds : openBounds;
   const trusted = publicKey ?? means.keys?.signing.publicKey;
   return {
     ...(trusted !== undefined && { trusted: { publicKey: trusted } }),
-    ...(keys && { openBounds: (owner, sealed) => openBounds(keys, { run, ...owner }, sealed) }),
+    ...(keys && { openBounds: (owner, sealed) => open(keys, { run, ...owner }, sealed) }),
   };
 }
 

@@ -5,6 +5,7 @@ import { resolveReference } from '../job/references.js';
 import type { Job } from '../job/types.js';
 import { withConnection } from '../mongo/connection.js';
 import { planDocuments } from '../mongo/planning.js';
+import { previewDocuments } from '../mongo/preview.js';
 import type { Catalog } from '../plan/catalog.js';
 import type { TablePlan } from '../plan/plan.js';
 import { type Planned, planJob } from '../postgres/planning.js';
@@ -47,6 +48,14 @@ export async function preview(
   options: { limit: number; key?: string[]; run?: string },
 ): Promise<PreviewRow[]> {
   const [url, key] = [await resolveReference(job.source.url), parseJobKey(await resolveReference(job.key))];
+  if (job.engine === 'mongo') {
+    const keys = previewKeys(job, key, options.run);
+    const [id, ...more] = options.key ?? [];
+    if (more.length > 0) throw new LetheError('JobInvalid', 'A document has one key, its _id.');
+    return withConnection({ url, role: 'source', applicationName: 'lethe:preview' }, (source) =>
+      previewDocuments(source, { table, keys, limit: options.limit, ...(id !== undefined && { key: id }) }),
+    );
+  }
   return previewRows({
     source: { url, encoding: job.source.encoding },
     table,

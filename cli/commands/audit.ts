@@ -1,11 +1,19 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { LetheError } from '../../errors/errors.js';
+import { isMongoUrl } from '../../mongo/connection.js';
+import { readLedgerOf as readDocumentLedgerOf } from '../../mongo/ledger/records.js';
 import { findEvidence, readEvidence, readLedgerOf } from '../../postgres/ledger/records.js';
 import { withTransaction } from '../../postgres/session.js';
 import { type Audit, type AuditOptions, audit } from '../audits.js';
 import { EXIT } from '../exit.js';
 import { openExport } from '../exports.js';
-import { findRunByText, type LedgerOptions, readLedger } from '../ledgers.js';
+import {
+  findRunByText,
+  type Ledger,
+  type LedgerOptions,
+  readDocumentLedger,
+  readLedger,
+} from '../ledgers.js';
 import { auditText } from '../print/audit.js';
 import { say, sayJson } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
@@ -48,6 +56,7 @@ async function run(text: string | undefined, options: AuditCommandOptions): Prom
 
 async function auditDestination(text: string, options: AuditCommandOptions): Promise<Audit> {
   const { ledger, row } = await findRunByText(text, options);
+  if (isMongoUrl(ledger.url)) return auditDocuments(ledger, row.run, options);
   const done = await readLedger(ledger, (session) =>
     withTransaction(
       session,
@@ -64,6 +73,16 @@ async function auditDestination(text: string, options: AuditCommandOptions): Pro
       },
       { isolation: 'repeatable read', readOnly: true },
     ),
+  );
+  if (!done) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
+  return done;
+}
+
+/** Its ledger has no evidence of single documents. */
+async function auditDocuments(ledger: Ledger, run: string, options: AuditCommandOptions): Promise<Audit> {
+  const none = async () => undefined;
+  const done = await readDocumentLedger(ledger.url, async (open) =>
+    audit({ ...(await readDocumentLedgerOf(open, run)), evidence: none, findEvidence: none }, options),
   );
   if (!done) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
   return done;

@@ -57,8 +57,6 @@ async function run(argument: string, options: PlanOptions): Promise<void> {
 
 /** Only where every column of a table is decided: what is refused has no after. */
 async function showValues(job: Job, plan: Plan, limit: number): Promise<void> {
-  if (job.engine === 'mongo')
-    throw new LetheError('JobInvalid', '--show-values does not work on MongoDB yet.');
   if (job.consistency === 'run') tell('consistency: run: a run will give other values than these.');
   for (const table of plan.tables) {
     if (table.columns.some(({ branches }) => branches.length === 0)) continue;

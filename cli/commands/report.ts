@@ -1,12 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
+import type { AuditedLedger } from '../../ledger/audit/audit.js';
+import { isMongoUrl } from '../../mongo/connection.js';
+import { readLedgerOf as readDocumentLedgerOf } from '../../mongo/ledger/records.js';
 import { newestChecks } from '../../postgres/ledger/checkHistory.js';
 import { readLedgerOf } from '../../postgres/ledger/records.js';
 import { type Session, withTransaction } from '../../postgres/session.js';
 import type { CheckHistory, ReportModel } from '../../report/model.js';
 import { auditKeys, meansOf } from '../audits.js';
-import { findRunByText, type LedgerOptions, readLedger } from '../ledgers.js';
+import { findRunByText, type LedgerOptions, readDocumentLedger, readLedger } from '../ledgers.js';
 import { paint, say, sayJson } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
 
@@ -34,12 +37,16 @@ Examples:
 
 async function run(text: string, options: ReportOptions): Promise<void> {
   const { ledger, row } = await findRunByText(text, options);
-  const model = await readLedger(ledger, (session) =>
-    withTransaction(session, () => read(session, row.run, options), {
-      isolation: 'repeatable read',
-      readOnly: true,
-    }),
-  );
+  const model = isMongoUrl(ledger.url)
+    ? await readDocumentLedger(ledger.url, async (open) =>
+        modelOf(await readDocumentLedgerOf(open, row.run), undefined, options),
+      )
+    : await readLedger(ledger, (session) =>
+        withTransaction(session, () => read(session, row.run, options), {
+          isolation: 'repeatable read',
+          readOnly: true,
+        }),
+      );
   if (!model) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
   if (options.json) return sayJson(model);
   const file = options.out ?? `lethe-${model.job}-${model.run.slice(0, 8)}.html`;
@@ -49,16 +56,21 @@ async function run(text: string, options: ReportOptions): Promise<void> {
 }
 
 async function read(session: Session, run: string, options: ReportOptions): Promise<ReportModel> {
-  const ledger = await readLedgerOf(session, run);
-  const means = await meansOf(ledger.run.job, run, options);
-  const fits = means.keys?.check === ledger.run.pins.keyCheck;
   const history = await newestChecks(session, run);
+  return modelOf(await readLedgerOf(session, run), history as CheckHistory | undefined, options);
+}
+
+async function modelOf(
+  ledger: AuditedLedger,
+  history: CheckHistory | undefined,
+  options: ReportOptions,
+): Promise<ReportModel> {
+  const { run, job, pins } = ledger.run;
+  const means = await meansOf(job, run, options);
+  const fits = means.keys?.check === pins.keyCheck;
   const { reportModel } = await import('../../report/model.js');
-  return reportModel(
-    ledger,
-    auditKeys(run, means, fits ? means.keys : undefined),
-    history as CheckHistory | undefined,
-  );
+  const keys = auditKeys(run, means, fits ? means.keys : undefined, {}, pins.plan.engine);
+  return reportModel(ledger, keys, history);
 }
 
 async function write(file: string, text: string): Promise<void> {

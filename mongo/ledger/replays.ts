@@ -32,6 +32,7 @@ export async function insertReplay({ runs, replays }: Ledger, replay: NewReplay)
     ...{ run, n, workflowId, execution, plan: JSON.stringify(plan), jobText },
     ...(before?.report !== undefined && { report: before.report }),
     ...(before?.signature !== undefined && { signature: before.signature }),
+    ...(before?.publicKey !== undefined && { publicKey: before.publicKey }),
   });
   await runs.updateOne(
     { _id: run },

@@ -1,4 +1,5 @@
 import type { JobKeys } from '../../anonymize/keys.js';
+import type { Bounds } from '../../ledger/types.js';
 import { idFromText, idText, type RawId } from '../ids.js';
 import { type IdRange, rangeFromText, rangeText } from '../ranges.js';
 
@@ -17,6 +18,12 @@ export function sealRange(keys: JobKeys, owner: Owner, range: IdRange): string {
 /** Throws `LedgerTampered` when the text was changed, moved, or written under another key. */
 export function openRange(keys: JobKeys, owner: Owner, sealed: string): IdRange {
   return rangeFromText(keys.ledger.open(sealed, contextOf(owner)));
+}
+
+/** A range as an audit compares it: its borders with the type that they are of. */
+export function openBounds(keys: JobKeys, owner: Owner, sealed: string): Bounds {
+  const { bracket, from, to } = openRange(keys, owner, sealed);
+  return { unit: 0, from: from && [bracket, idText(from)], to: to && [bracket, idText(to)] };
 }
 
 export function sealIds(keys: JobKeys, owner: Owner, ids: readonly RawId[]): string {

@@ -131,6 +131,7 @@ export interface ReplayDocument {
   readonly jobText: string;
   readonly report?: string;
   readonly signature?: string;
+  readonly publicKey?: string;
 }
 
 /** Whose a destination collection is. */

@@ -108,7 +108,7 @@ export async function batchStates(
 }
 
 export async function quarantineRecords({ quarantine }: Ledger, run: string): Promise<QuarantineRecord[]> {
-  const found = await quarantine.find({ run }).toArray();
+  const found = await quarantine.find({ run }).sort({ _id: 1 }).toArray();
   return found.map((entry) => {
     const { table, partition, batch, key, keyHash, code, constraint, column, rule, message } = entry;
     return {

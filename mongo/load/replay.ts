@@ -108,17 +108,7 @@ class Pass {
   /** Sets right what an attempt that was killed left between the commit of a batch and its entries. */
   private async begin(): Promise<void> {
     const { ledger, partition, task } = this;
-    const { run, table } = task;
-    await ledger.partitions.updateOne(
-      { _id: `${run}/${partition}` },
-      {
-        $setOnInsert: {
-          ...{ run, partition, table: table.id, bounds: '', done: true, head: null, writes: 0 },
-          replay: task.replay,
-        },
-      },
-      { upsert: true },
-    );
+    const { run } = task;
     for await (const batch of ledger.batches.find({ run, partition }).sort({ batch: 1 })) {
       if (batch.state === 'committed') {
         this.head = batch.chain ?? '';
@@ -200,6 +190,17 @@ class Pass {
   private async claim(): Promise<BatchDocument> {
     const { ledger, partition, task } = this;
     const { run, table } = task;
+    // Not before: a partition that is done has a link.
+    await ledger.partitions.updateOne(
+      { _id: `${run}/${partition}` },
+      {
+        $setOnInsert: {
+          ...{ run, partition, table: table.id, bounds: '', done: true, head: null, writes: 0 },
+          replay: task.replay,
+        },
+      },
+      { upsert: true },
+    );
     const open = await ledger.batches.findOne({ run, partition, state: { $ne: 'committed' } });
     const batch = open?.batch ?? (await ledger.batches.countDocuments({ run, partition }));
     return claimBatch(ledger, { run, partition, batch, table: table.id, bounds: '' });

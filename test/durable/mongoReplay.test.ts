@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Int32 } from 'mongodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { jobKeys } from '../../anonymize/keys.js';
+import { auditLedger } from '../../ledger/audit/audit.js';
+import { withConnection } from '../../mongo/connection.js';
+import { readLedgerOf } from '../../mongo/ledger/records.js';
+import { openBounds } from '../../mongo/ledger/seals.js';
+import { ledgerOf } from '../../mongo/ledger/store.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
 import { type Ends, failureOf, openStage, runOf, type Stage } from './fixture.js';
 import { WorkerProcess } from './processes.js';
@@ -63,6 +69,23 @@ async function bytes(database: string): Promise<Buffer> {
   return Buffer.concat(found as unknown as Uint8Array[]);
 }
 
+/** The ledger of a run, its signatures and its rules pass the audit. */
+async function audited(to: string, run: string, segments: number): Promise<void> {
+  const keys = jobKeys(Buffer.alloc(32, 9));
+  await withConnection(
+    { url: server.url(to), role: 'destination', applicationName: 'lethe:test' },
+    async (connection) => {
+      const read = await readLedgerOf(ledgerOf(connection), run);
+      expect(read.segments).toHaveLength(segments);
+      const findings = await auditLedger(read, {
+        trusted: { publicKey: keys.signing.publicKey },
+        openBounds: (owner, sealed) => openBounds(keys, { run, ...owner }, sealed),
+      });
+      expect(findings.list()).toEqual([]);
+    },
+  );
+}
+
 test('documents in quarantine are copied by a replay once they are mended at the source', async () => {
   const copy = await newCopy('{ quarantine: 10 }');
   const handle = await stage.start('people', { file: copy.file() });
@@ -83,6 +106,8 @@ test('documents in quarantine are copied by a replay once they are mended at the
   expect(replayed).toEqual({ copied: 1, gone: 0 });
   expect(verdict).toMatchObject({ ok: true, rows: PEOPLE - 1, quarantined: [] });
   expect(await ledger(copy.to, 'run').findOne({ _id: run as never })).toMatchObject({ state: 'complete' });
+
+  await audited(copy.to, run, 3);
 
   // As a run leaves it that nothing went wrong in.
   const replayedBytes = await bytes(copy.to);
@@ -110,6 +135,7 @@ test('a run that failed on the way goes on by a corrected job, and does nothing 
   const after = new Map((await committed()).map((batch) => [String(batch._id), batch]));
   for (const batch of before) expect(after.get(String(batch._id))).toEqual(batch);
   expect(await people(copy.to).countDocuments()).toBe(PEOPLE);
+  await audited(copy.to, run, 2);
   expect((await server.client.db(copy.to).listCollections().toArray()).map(({ name }) => name)).not.toContain(
     `lethe.${run}.1`,
   );

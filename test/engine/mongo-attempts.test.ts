@@ -157,6 +157,51 @@ describe('what only a real mongod has', () => {
     expect(options('names')).toMatchObject({ viewOn: 'people' });
   });
 
+  test('a load goes on when the primary steps down', { timeout: 180_000 }, async (context) => {
+    if (server.kind === 'java') context.skip(REASON);
+    const ends = newEnds();
+    await people(ends.from).insertMany(
+      Array.from({ length: 5_000 }, (_, at) => ({ _id: at, name: `Ann ${at}` })),
+    );
+    const job = mongoJob(
+      `${JOB}batchRows: 500\ncollections: { ${ends.from}.people: { fields: { name: fullName } } }\n`,
+    );
+    const calm = newEnds();
+    await runJob(job, { ...calm, sourceUrl: ends.sourceUrl });
+    const started = await startRun(job, ends);
+    let told = 0;
+    const progress = () => {
+      told += 1;
+      if (told !== 3) return;
+      const down = { replSetStepDown: 5, secondaryCatchUpPeriodSecs: 0, force: true };
+      // The server ends the connection that asked for it.
+      server.client
+        .db('admin')
+        .command(down)
+        .catch(() => undefined);
+    };
+    const attempt = () => loadDocuments(started.task, progress, new AbortController().signal);
+    for (let tries = 0; ; tries++) {
+      try {
+        await attempt();
+        break;
+      } catch (error) {
+        expect(error).toMatchObject({ type: 'Unreachable' });
+        expect(tries).toBeLessThan(60);
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    }
+    expect((await endRun(job, ends, started)).filter(fails)).toEqual([]);
+    const bytes = async (database: string) =>
+      Buffer.concat(
+        (await people(database)
+          .find({}, { raw: true })
+          .sort({ _id: 1 })
+          .toArray()) as unknown as Uint8Array[],
+      );
+    expect((await bytes(ends.to)).equals(await bytes(calm.to))).toBe(true);
+  });
+
   test('upsert keeps documents, fence and ledger in one transaction', async (context) => {
     if (server.kind === 'java') context.skip(REASON);
     const ends = newEnds();

@@ -1,0 +1,192 @@
+import { uuidv7 } from 'uuidv7';
+import { jobKeys } from '../anonymize/keys.js';
+import { startMongo } from '../embedded/mongo.js';
+import { parseJob } from '../job/load.js';
+import type { Job } from '../job/types.js';
+import type { Pins } from '../ledger/types.js';
+import { openForWriting } from '../mongo/claim.js';
+import { makeCollections, putInPlace } from '../mongo/collections.js';
+import { type Connection, withConnection } from '../mongo/connection.js';
+import { ownerOf, takeOver } from '../mongo/fence.js';
+import { advanceRun, insertRun } from '../mongo/ledger/runs.js';
+import { ledgerOf } from '../mongo/ledger/store.js';
+import { cutCollection } from '../mongo/load/cut.js';
+import { chunksOf } from '../mongo/load/read.js';
+import type { DocumentsTask } from '../mongo/load/task.js';
+import { planDocuments } from '../mongo/planning.js';
+import { insertRaw } from '../mongo/wire.js';
+import { refusePlan } from '../plan/refuse.js';
+import { createPool, type Pool } from '../workers/pool.js';
+import { sampleDocument } from './documents.js';
+
+const KEY = Buffer.alloc(32, 7);
+const JOB = `job: bench
+source: { mongodb: env:SOURCE }
+destination: { mongodb: env:DESTINATION }
+key: env:KEY
+collections:
+  shop.customers:
+    fields: { email: email, name.last: lastName, phone: scramble, address.street: street, '*': keep }
+`;
+
+interface Ends {
+  readonly url: (database: string) => string;
+  readonly source: Connection;
+  readonly destination: Connection;
+}
+
+/**
+ * A run over MongoDB beside a raw copy (`find` raw, `insert` raw, by one connection) and a copy by the server itself
+ * (`$merge`), in turns, on MONGODB_URI or a server that is made for it. Prints medians and the peak of resident memory.
+ */
+export async function benchMongo(documents: number, rounds: number, threads: number): Promise<void> {
+  const own = process.env.MONGODB_URI ? undefined : await startMongo({ tell: console.log });
+  const base = process.env.MONGODB_URI ?? own!.url();
+  const url = (database: string) => base.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)\/?[^?]*/, `$1/${database}`);
+  const pool = createPool({ threads });
+  const name = { applicationName: 'lethe:bench' };
+  try {
+    await withConnection({ ...name, url: url('shop'), role: 'source' }, (source) =>
+      withConnection({ ...name, url: url('shop_copy'), role: 'destination' }, async (destination) => {
+        console.log(`server: ${own?.kind ?? 'MONGODB_URI'}, version ${source.serverVersion / 1000}`);
+        const bytes = await fill(source, documents);
+        await measure({ url, source, destination }, pool, { documents, bytes, rounds });
+      }),
+    );
+  } finally {
+    await pool.close();
+    await own?.stop();
+  }
+}
+
+async function fill({ database }: Connection, documents: number): Promise<number> {
+  const customers = { db: database, collection: 'customers' };
+  if ((await database.collection('customers').estimatedDocumentCount()) > 0)
+    throw new Error('shop.customers is there already: the benchmark needs a server without it');
+  let bytes = 0;
+  for (let from = 0; from < documents; from += 5_000) {
+    const some = Array.from({ length: Math.min(5_000, documents - from) }, (_, i) =>
+      sampleDocument(from + i),
+    );
+    for (const document of some) bytes += document.length;
+    await insertRaw(customers, some);
+  }
+  return bytes;
+}
+
+interface Size {
+  readonly documents: number;
+  readonly bytes: number;
+  readonly rounds: number;
+}
+
+async function measure(ends: Ends, pool: Pool, { documents, bytes, rounds }: Size): Promise<void> {
+  const ways: readonly (readonly [string, () => Promise<void>])[] = [
+    ['raw copy (find, insert)', () => rawCopy(ends)],
+    ['copy by the server ($merge)', () => serverCopy(ends)],
+    ['lethe, 4 fields', () => letheCopy(ends, pool)],
+  ];
+  const times = ways.map((): number[] => []);
+  console.log(
+    `${documents.toLocaleString('en')} documents, ${Math.round(bytes / 1e6)} MB, ${rounds} rounds in turns`,
+  );
+  let peak = 0;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 100);
+  for (let round = 1; round <= rounds; round++) {
+    for (const [at, [name, run]] of ways.entries()) {
+      await ends.destination.database.dropDatabase();
+      const start = performance.now();
+      await run();
+      times[at]!.push((performance.now() - start) / 1_000);
+      const copied = await ends.destination.database.collection('customers').countDocuments();
+      if (copied !== documents) throw new Error(`${name} copied ${copied} documents`);
+    }
+    console.log(
+      `  round ${round}: ${ways.map(([name], at) => `${name} ${times[at]!.at(-1)!.toFixed(1)} s`).join(', ')}`,
+    );
+  }
+  clearInterval(watch);
+  for (const [at, [name]] of ways.entries()) {
+    const ratio = median(times[at]!.map((time, i) => time / times[0]![i]!));
+    const rate = Math.round(bytes / 1e6 / median(times[at]!));
+    console.log(
+      `${name.padEnd(30)} ${median(times[at]!).toFixed(1)} s  ${rate} MB/s  ratio ${ratio.toFixed(2)}`,
+    );
+  }
+  console.log(`peak memory of this process: ${Math.round(peak / 1e6)} MB`);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+async function rawCopy({ source, destination }: Ends): Promise<void> {
+  const cursor = source.database.collection('customers').find({}, { raw: true, batchSize: 2_000 });
+  const into = { db: destination.database, collection: 'customers' };
+  for await (const chunk of chunksOf(cursor)) await insertRaw(into, chunk);
+}
+
+async function serverCopy({ source, destination }: Ends): Promise<void> {
+  const into = { db: destination.database.databaseName, coll: 'customers' };
+  await source.database
+    .collection('customers')
+    .aggregate([{ $merge: { into } }])
+    .toArray();
+}
+
+/** What the activities of a run do one after the other: plan, claim, load in threads, rename. */
+async function letheCopy({ source, destination, url }: Ends, pool: Pool): Promise<void> {
+  const job = jobOf();
+  const { plan } = await planDocuments(job, source, destination);
+  refusePlan(plan);
+  await openForWriting(source, destination, {
+    job: job.job,
+    collections: plan.tables.map((table) => table.destination),
+    sourceDatabases: ['shop'],
+  });
+  const run = uuidv7();
+  const ledger = ledgerOf(destination);
+  const keys = jobKeys(KEY);
+  const pins: Pins = {
+    ...{ keyCheck: keys.check, plan, jobText: JOB, runTime: new Date().toISOString() },
+    ...{ source: { url: job.source.url }, snapshot: job.source.snapshot },
+  };
+  const { mode } = plan;
+  await insertRun(ledger, {
+    ...{ run, job: job.job, mode, pins },
+    namespace: 'default',
+    workflowId: 'bench',
+  });
+  for (const table of plan.tables)
+    await takeOver(ledger, table.destination, await ownerOf(ledger, table.destination), run);
+  await makeCollections(destination, run, plan);
+  await advanceRun(ledger, run, 'loading');
+  const [table] = plan.tables;
+  const partitions = await cutCollection(
+    { run, table: table!, keys, execution: plan.execution },
+    source,
+    ledger,
+  );
+  await Promise.all(
+    partitions.map(({ partition }) => {
+      const task: DocumentsTask = {
+        ...{ run, applicationName: 'lethe:bench', jobKey: new Uint8Array(KEY) },
+        source: { url: url('shop') },
+        destination: { url: url('shop_copy') },
+        ...{ consistency: plan.consistency, mode, execution: plan.execution, tables: plan.tables },
+        documents: plan.documents!,
+        work: { kind: 'partitions', partitions: [partition] },
+      };
+      return pool.loadDocuments(task, () => undefined, new AbortController().signal);
+    }),
+  );
+  await putInPlace(destination, ledger, run, plan);
+}
+
+function jobOf(): Job {
+  const { job, mistakes } = parseJob(JOB, 'bench.yaml');
+  if (!job) throw new Error(mistakes.map(({ message }) => message).join('\n'));
+  return job;
+}
