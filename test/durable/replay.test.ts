@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
+import { progressOf, type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
 import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from './replay-stage.js';
@@ -53,6 +53,7 @@ describe('histories of earlier versions', () => {
       'replayed-holdSnapshot',
       'replayed-replayFailedBatches',
       'unknown-job-syncJob',
+      'waited-syncJob',
     ]);
   });
 });
@@ -121,6 +122,21 @@ describe('histories of this version', () => {
     // The same workflow id: only its last execution is meant.
     const history = await refused.fetchHistory();
     await replayAndRecord(history, refused.workflowId, 'refused-replay-replayFailedBatches.1');
+  });
+
+  it('a run that waits for its replay', async () => {
+    await ask(destination, 'ALTER TABLE visit ADD CONSTRAINT fewest CHECK (id <> 99) NOT VALID');
+    const { name, text } = jobOf(stage, source, destination);
+    const handle = await start({
+      file: { name, text: `${text}onFailure: { quarantine: 9, wait: 1h }\n` },
+    });
+    const waits = async () => (await progressOf(handle))?.phase === 'waiting';
+    await vi.waitUntil(waits, { timeout: 200_000, interval: 200 });
+    await expect(handle.executeUpdate('replay')).rejects.toThrow();
+    await ask(destination, 'ALTER TABLE visit DROP CONSTRAINT fewest');
+    await handle.executeUpdate('replay', { args: [{ tables: ['public.visit'] }] });
+    await handle.result();
+    await replayAndRecord(await handle.fetchHistory(), handle.workflowId, 'waited-syncJob.1');
   });
 
   it('a run of no known job', async () => {

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { progressOf } from '../../workers/runs.js';
 import type { replayFailedBatches } from '../../workflows/replayFailedBatches.js';
+import type { syncJob } from '../../workflows/syncJob.js';
 import { ask, type Ends, jobFile, until } from '../durable/fixture.js';
 import { BROKEN_RULES, MEND_DESTINATION, MEND_SOURCE, openBroken } from '../durable/replay-fixture.js';
 import { describeUnless } from '../harness/servers.js';
@@ -60,5 +63,28 @@ describeUnless(browserMissing, 'a replay from the web UI of Temporal', () => {
     const counts = `SELECT (SELECT count(*) FROM public.person) AS people, (SELECT count(DISTINCT badge) FROM public.person) AS badges,
       (SELECT count(*) FROM public.visit) AS visits`;
     expect(await ask(ends.destination, counts)).toEqual([{ people: '3000', badges: '3000', visits: '2000' }]);
+  });
+
+  it('a run that waits is sent the update replay, and succeeds', async () => {
+    await ask(ends.source, `UPDATE public.person SET account = 'none' WHERE id = 7`);
+    const { ui, queue, client, desk } = scene;
+    const rules = BROKEN_RULES.replace('{ quarantine: 50 }', '{ quarantine: 50, wait: 4h }');
+    desk.write(join('jobs', 'crm.yaml'), jobFile(ends, rules, job).text);
+    const id = `waits-${job}`;
+    await ui.startWorkflow({ id, queue, type: 'syncJob', input: JSON.stringify({ job }) });
+    const handle = client.workflow.getHandle<typeof syncJob>(id);
+    const waits = until('it waits', async () => (await progressOf(handle))?.phase === 'waiting', 200_000);
+    await Promise.race([waits, handle.result()]);
+    await ui.openWorkflow(id, 'User Metadata');
+    const details = ui.page.frameLocator('iframe[title=output]');
+    await details.getByText('waits for replay until').waitFor();
+    await ui.screenshot('temporal-waiting');
+
+    await ask(ends.source, `UPDATE public.person SET account = 'DE89370400440532013000' WHERE id = 7`);
+    const described = await ui.send('update', 'replay');
+    expect(described).toContain('Tries the rows in quarantine again');
+    expect(await handle.result()).toMatchObject({ job, verdict: { ok: true, quarantined: [] } });
+    await ui.openWorkflow(id);
+    await ui.page.getByText('Completed').first().waitFor();
   });
 });
