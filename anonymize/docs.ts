@@ -107,7 +107,7 @@ function exampleText({ name, example }: Transformer, { raw, spec, type }: Exampl
 }
 
 /** The same tokens every time: a deterministic policy, and the documentation key as day key. */
-function exampleSealing(): Sealing {
+export function exampleSealing(): Sealing {
   const day = '2026-03-10';
   const ring = { policy: 'ip', asOf: day, first: day, gone: [], simulated: true } as const;
   const keys = new Map([[day, dayKeys(KEY, 'ip', day)]]);

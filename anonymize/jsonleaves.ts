@@ -1,6 +1,6 @@
 import { isJsonNumber, type Leaf, type LeafKind } from '../json/text.js';
 import { keyStreams } from './keystream.js';
-import { acceptsNested, NESTED_TEXT, partsChunk } from './nested.js';
+import { acceptsNested, NESTED_LEAF, NESTED_TEXT, partsChunk } from './nested.js';
 import { scrambler } from './scrambler.js';
 import type {
   ChunkContext,
@@ -27,6 +27,8 @@ interface Group {
   /** Name of the path, for reasons. */
   readonly where: string;
   readonly kind: LeafKind;
+  /** Whatever the leaves were, they become strings. */
+  readonly asText: boolean;
   readonly rows: number[];
   readonly slots: number[];
   readonly values: string[];
@@ -70,6 +72,7 @@ export function leafReplacer(
             action,
             paths[index]?.path ?? 'rest',
             leaf.kind,
+            paths[index]?.spec.name === SEALED,
             row,
             slot,
             value,
@@ -89,13 +92,14 @@ function add(
   transform: ColumnTransform,
   where: string,
   kind: LeafKind,
+  asText: boolean,
   row: number,
   slot: number,
   value: string,
 ): void {
   let group = groups.get(id);
   if (!group) {
-    group = { transform, where, kind, rows: [], slots: [], values: [] };
+    group = { transform, where, kind, asText, rows: [], slots: [], values: [] };
     groups.set(id, group);
   }
   group.rows.push(row);
@@ -104,10 +108,10 @@ function add(
 }
 
 function runGroup(group: Group, texts: (string | undefined)[][], chunk: ChunkContext): void {
-  const { rows, slots, where, kind } = group;
+  const { rows, slots, where, kind, asText } = group;
   const out = group.transform(group.values, partsChunk(chunk, rows, where));
   for (let i = 0; i < rows.length; i++) {
-    const text = encode(out[i] ?? null, kind);
+    const text = encode(out[i] ?? null, asText ? 'string' : kind);
     if (text === undefined) chunk.fail(rows[i]!, `${where}: a ${kind} would become another type`);
     else texts[rows[i]!]![slots[i]!] = text;
   }
@@ -119,6 +123,9 @@ function encode(value: string | null, kind: LeafKind): string | undefined {
   if (kind === 'number') return isJsonNumber(value) ? value : undefined;
   return { t: 'true', true: 'true', f: 'false', false: 'false' }[value];
 }
+
+/** Its tokens are strings, of numbers as well, and tell whoever reads them what they were. */
+const SEALED = 'retain';
 
 const NUMERIC: ColumnType = { kind: 'numeric', name: 'numeric', nullable: true, equality: 'exact' };
 const INTEGER: ColumnType = { kind: 'int8', name: 'bigint', nullable: true, equality: 'exact' };
@@ -139,7 +146,9 @@ function pathActions(
   spec: TransformerSpec,
 ): (kind: LeafKind) => Action {
   const built = new Map<LeafKind, Action>();
-  for (const [kind, types] of Object.entries(TYPES) as [LeafKind, readonly ColumnType[]][]) {
+  for (const [kind, usual] of Object.entries(TYPES) as [LeafKind, readonly ColumnType[]][]) {
+    const types =
+      spec.name === SEALED && usual !== TYPES.string ? usual.slice(0, 1).map(() => NESTED_LEAF) : usual;
     const type = types.find((candidate) => acceptsNested(spec, candidate) === true);
     if (spec.name === 'keep' || types.length === 0) built.set(kind, undefined);
     else if (type) built.set(kind, context.nested(spec, type, `${path} ${kind}`));

@@ -4,6 +4,14 @@ import type { ChunkContext, ColumnType, TransformerSpec } from './transformer.js
 /** The type that text inside a value (a match, a JSON string) has for its nested transformer. */
 export const NESTED_TEXT: ColumnType = { kind: 'text', name: 'text', nullable: true, equality: 'exact' };
 
+/** A number or boolean of a document for a transformer that makes a string of it, whatever its type. */
+export const NESTED_LEAF: ColumnType = {
+  kind: 'json',
+  name: 'JSON number or boolean',
+  nullable: true,
+  equality: 'exact',
+};
+
 /** Whether a nested transformer takes such values; the reason names it. */
 export function acceptsNested(spec: TransformerSpec, type: ColumnType): true | string {
   const transformer = lookup(spec.name);

@@ -6,7 +6,7 @@ import { Revealer } from '../retention/token/revealer.js';
 import { dayKeys, Keyring, type Ring } from '../retention/token/ring.js';
 import { segments } from '../retention/token/scan.js';
 import { type SealAllOptions, Sealer } from '../retention/token/sealer.js';
-import { sealWholes } from '../retention/token/wholes.js';
+import { sealWholes, tokensAmong } from '../retention/token/wholes.js';
 import type { JobKeys } from './keys.js';
 import type { Column, Sealing, SealingRule } from './transformer.js';
 
@@ -33,8 +33,8 @@ export const BLIND: Sealing = { day: '', seal: (_, values) => values.map(() => n
 export function sealingWith({ day, policies, rings, contexts }: SealingKeys): Sealing {
   const keyring = new Keyring(rings);
   const sealers = new Map<string, Sealer>();
-  const sealerOf = ({ policy: id, context }: SealingRule, policy: Policy): Sealer => {
-    const label = context ?? policy.context;
+  const sealerOf = ({ policy: id, context, typed }: SealingRule, policy: Policy): Sealer => {
+    const label = `${context ?? policy.context}${typed ? TYPED : ''}`;
     const known = sealers.get(`${id}${label}`);
     if (known) return known;
     const { pad, deterministic } = policy;
@@ -62,15 +62,22 @@ export function sealingWith({ day, policies, rings, contexts }: SealingKeys): Se
             type === 'DayKeyMissing' ? `policy ${rule.policy} has no key for the day of the row` : message,
           ),
       };
-      return rule.pattern === undefined
-        ? sealWholes(sealer, values, options)
-        : [...sealMatchesAll(sealer, values, patternOf(rule.pattern), options).texts];
+      if (rule.pattern !== undefined)
+        return [...sealMatchesAll(sealer, values, patternOf(rule.pattern), options).texts];
+      // A string of a document may be the token of a number.
+      const { own } = tokensAmong(sealerOf({ ...rule, typed: true }, policy), values);
+      const rest = values.map((value, i) => (own.has(i) ? null : value));
+      return sealWholes(sealer, rest, options).map((text, i) => (own.has(i) ? values[i]! : text));
     },
-    opened: (values) =>
-      openedIn(keyring, values, new Set([...Object.values(policies).map((one) => one.context), ...contexts])),
+    opened(values) {
+      const labels = [...Object.values(policies).map((one) => one.context), ...contexts];
+      return openedIn(keyring, values, new Set(labels.flatMap((label) => [label, `${label}${TYPED}`])));
+    },
   };
 }
 
+/** What the label of numbers and booleans ends with: `typedContext` of the token format. */
+const TYPED = '#json';
 /** U+0000 is in no text that a token holds or a database stores. */
 const MARK = '\0';
 

@@ -79,6 +79,8 @@ export interface SealingRule {
   readonly context?: string;
   /** Only matches of it are sealed: a pattern's name, or a regular expression. Default the whole value. */
   readonly pattern?: string;
+  /** The values are JSON texts of numbers and booleans, whose tokens give their type back. Default false. */
+  readonly typed?: boolean;
 }
 
 /** Sealing as `retain` needs it. It holds keys, so it is handed in by whoever has them: `anonymize/sealing.ts`. */

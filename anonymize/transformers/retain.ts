@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LetheError } from '../../errors/errors.js';
 import { dayOfText } from '../../retention/token/day.js';
+import { NESTED_LEAF } from '../nested.js';
 import { type Column, type ColumnType, defineTransformer } from '../transformer.js';
 
 const policyId = z
@@ -58,8 +59,9 @@ export const retain = defineTransformer<RetainOptions>({
   example: { options: { policy: 'ip', pattern: 'ipv4' }, input: 'login from 192.0.2.7' },
   options,
   shorthand: 'policy',
-  accepts: ({ kind, name }) =>
+  accepts: ({ kind, name }, { pattern }) =>
     KINDS.has(kind) ||
+    (name === NESTED_LEAF.name && pattern === undefined) ||
     (kind === 'json'
       ? 'a document has no column of tokens: name the paths of its fields, json: { "$.client.ip": { retain: { … } } }'
       : `${name} has no text to seal`),
@@ -68,7 +70,8 @@ export const retain = defineTransformer<RetainOptions>({
     ...(date === undefined ? [] : [date]),
     ...(typeof policy === 'string' ? [] : [policy.by]),
   ],
-  compile: ({ options: { policy, date, ...rule }, sealing }) => {
+  compile: ({ options: { policy, date, ...rule }, type, sealing }) => {
+    const typed = type.name === NESTED_LEAF.name;
     if (!sealing)
       throw new LetheError(
         'PlanRefused',
@@ -86,7 +89,7 @@ export const retain = defineTransformer<RetainOptions>({
           continue;
         }
         const sealed = sealing.seal(
-          { ...rule, policy: id },
+          { ...rule, policy: id, typed },
           rows.map((row) => values[row]!),
           rows.map((row) => (dates ? dayOfText(dates[row]) : sealing.day)),
           (place, reason) => chunk.fail(rows[place]!, reason),

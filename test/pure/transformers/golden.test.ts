@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import { exampleSealing } from '../../../anonymize/docs.js';
 import { transformers } from '../../../anonymize/registry.js';
 import { loadSandbox } from '../../../anonymize/sandbox.js';
 import { run, type } from './support.js';
@@ -16,6 +17,7 @@ test.each(transformers.map((one) => [one.name, one.version, one] as const))(
     const longer = column.kind === 'text' ? [`${example.input} ${example.input}`, 'Ödön 42'] : [];
     const { out, failed } = run({ name, options: example.options ?? {} }, [example.input, ...longer, null], {
       type: column,
+      sealing: exampleSealing(),
     });
     expect(failed.has(0)).toBe(false);
     expect(out).toMatchSnapshot();

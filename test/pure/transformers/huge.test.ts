@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { exampleSealing } from '../../../anonymize/docs.js';
 import { transformers } from '../../../anonymize/registry.js';
 import { loadSandbox } from '../../../anonymize/sandbox.js';
 import { accepts, run, TEXT, type } from './support.js';
@@ -27,7 +28,7 @@ const EXAMPLES = transformers
 
 describe.each(EXAMPLES)('%s', (name, raw) => {
   test.each(Object.entries(TEXTS))('takes or refuses millions of %s', (_, text) => {
-    const { out, failed } = run(raw, ['x', text, null]);
+    const { out, failed } = run(raw, ['x', text, null], { sealing: exampleSealing() });
     expect(out).toHaveLength(3);
     expect(out[1] === null).toBe(failed.has(1) || name === 'null');
     expect(failed.get(1)?.length ?? 0).toBeLessThan(300);

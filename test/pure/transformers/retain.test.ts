@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BLIND, sealingWith } from '../../../anonymize/sealing.js';
 import type { Sealing } from '../../../anonymize/transformer.js';
 import type { Policy } from '../../../retention/keys/policy.js';
+import { revealJson } from '../../../retention/token/json.js';
 import { Revealer } from '../../../retention/token/revealer.js';
 import { Keyring, type Ring } from '../../../retention/token/ring.js';
 import { Sealer } from '../../../retention/token/sealer.js';
@@ -197,10 +198,25 @@ describe('in documents', () => {
     expect(reveal(after.line, 'users')).toBe('x 192.0.2.8');
   });
 
-  it('numbers, which cannot become texts, refuse the document', () => {
-    const given = { sealing, type: type('json'), sources: { at: ['2026-03-09'] } };
-    const { out, failed } = run(raw, ['{"client": {"ip": 7}}'], given);
-    expect([out, failed.size]).toEqual([[null], 1]);
+  it('numbers and booleans become tokens that give their type back; patterns refuse them', () => {
+    const given = {
+      sealing,
+      type: type('json'),
+      sources: { at: ['2026-03-09', '2026-03-09', '2026-03-01'] },
+    };
+    const before = ['{"client": {"ip": 7.10}}', '{"client": {"ip": true}}', '{"client": {"ip": 8}}'];
+    const { out, failed } = run(raw, before, given);
+    expect(failed.size).toBe(0);
+    expect(out[0]).toMatch(/^\{"client": \{"ip": "lt1\.ip260309\./);
+    const revealer = new Revealer(new Keyring(RINGS));
+    expect(revealJson(revealer, out)).toEqual([before[0], before[1], '{"client": {"ip": "[expired]"}}']);
+    expect(run(raw, [out[0]!], given).out).toEqual([out[0]]);
+    expect(sealing.opened!([out[0]!])[0]).toBe(sealing.opened!(run(raw, [before[0]!], given).out)[0]);
+    const refused = run(raw, ['{"line": 7}'], given);
+    expect([refused.out, refused.failed.get(0)]).toEqual([
+      [null],
+      expect.stringContaining('cannot take a number'),
+    ]);
   });
 });
 
