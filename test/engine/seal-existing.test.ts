@@ -4,8 +4,9 @@ import type { RetentionFile } from '../../job/retention/types.js';
 import { planExisting } from '../../postgres/retention/existing/plan.js';
 import { checkFiles, rewriteTable } from '../../postgres/retention/existing/rewrite.js';
 import { type ColumnCounts, type ExistingKeys, sealPages } from '../../postgres/retention/existing/slice.js';
+import { installTables } from '../../postgres/retention/tables.js';
 import { openSession, query, type Session } from '../../postgres/session.js';
-import { NO_COUNTS } from '../../retention/token/counts.js';
+import { addCounts, type ExistingCounts, NO_COUNTS } from '../../retention/token/counts.js';
 import { Revealer } from '../../retention/token/revealer.js';
 import { dayKeys, Keyring, type Ring } from '../../retention/token/ring.js';
 import { Sealer } from '../../retention/token/sealer.js';
@@ -60,24 +61,36 @@ interface Stage {
   revealed(): Promise<Record<string, string | null>[]>;
 }
 
-async function stage(version: PostgresVersion, rows: readonly string[]): Promise<Stage> {
+const EVENT =
+  'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, tenant text, ip text, line text, prefs jsonb)';
+
+async function stage(
+  version: PostgresVersion,
+  rows: readonly string[],
+  text = RETENTION,
+  schema: readonly string[] = [EVENT],
+): Promise<Stage> {
   const database = await createDatabase(version);
   const session = await openSession({ url: database.url, role: 'destination', applicationName: 'test' });
   opened.push({ session, database });
-  const file = parseRetention(RETENTION, 'retention.yaml').retention!;
+  const file = parseRetention(text, 'retention.yaml').retention!;
   const keys = { keyring: new Keyring(rings()), policies: file.policies, today: TODAY };
   const sql = (text: string) => query(session, text);
-  await sql(
-    'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, tenant text, ip text, line text, prefs jsonb)',
-  );
+  for (const statement of schema) await sql(statement);
   for (const row of rows) await sql(`INSERT INTO public.event ${row}`);
   const table = file.tables[TABLE]!;
   return {
     ...{ session, file, keys, sql },
     async seal({ dryRun = false, redact = false } = {}) {
       const [planned] = await planExisting(session, file.policies, file.tables);
-      const { pages } = planned!.units[0]!;
-      return sealPages(session, table, UNIT, [0, pages], keys, { dryRun, redact });
+      let counts: ColumnCounts = {};
+      for (const unit of planned!.units) {
+        const done = await sealPages(session, table, unit, [0, unit.pages], keys, { dryRun, redact });
+        const sum = ([name, count]: [string, ExistingCounts]) =>
+          [name, addCounts(counts[name] ?? NO_COUNTS, count)] as const;
+        counts = Object.fromEntries(Object.entries(done).map(sum));
+      }
+      return counts;
     },
     async revealed() {
       const all = await sql('SELECT id, ip, line, prefs::text AS prefs FROM public.event ORDER BY id');
@@ -187,6 +200,27 @@ onVersions('sealing a table in place', (version) => {
     expect(await sql('SELECT count(*) AS n, count(DISTINCT id) AS ids FROM public.event')).toEqual([
       { n: '8000', ids: '8000' },
     ]);
+  });
+
+  test('goes through partitions, and past the trigger and the check that admit tokens only', async () => {
+    const [head] = RETENTION.split('        ip:');
+    const own = `${head!.replace('date: at', 'date: at\n      trigger: true\n      check: true')}        ip: ip\n`;
+    const { session, file, sql, seal, revealed } = await stage(version, [], own, [
+      'CREATE TABLE public.event (id int, at timestamptz, ip text, line text, prefs jsonb) PARTITION BY RANGE (id)',
+      'CREATE TABLE public.low PARTITION OF public.event FOR VALUES FROM (0) TO (100)',
+      'CREATE TABLE public.high PARTITION OF public.event FOR VALUES FROM (100) TO (1000)',
+      `INSERT INTO public.event SELECT i, '2026-03-09', '10.0.0.' || i FROM generate_series(1, 200) AS i`,
+    ]);
+    const before = await revealed();
+    await installTables(session, file);
+    await expect(sql(`INSERT INTO public.event VALUES (300, '2026-03-09', 'plain')`)).rejects.toThrow();
+    expect(await seal()).toEqual({ ip: { ...NO_COUNTS, sealed: 200 } });
+    expect(await revealed()).toEqual(before);
+    expect(await sql('SELECT count(*) AS n FROM public.event WHERE NOT lethe.is_token(ip)')).toEqual([
+      { n: '0' },
+    ]);
+    await rewriteTable(session, UNIT);
+    expect((await seal()).ip).toEqual(NO_COUNTS);
   });
 
   test('is refused where it cannot be, and names what may keep plain values', async () => {
