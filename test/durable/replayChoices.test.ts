@@ -1,4 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { parseJobKey } from '../../anonymize/keys.js';
+import { fails } from '../../ledger/checks.js';
+import { readCorrected } from '../../postgres/ledger/replays.js';
+import { readPins, readRun } from '../../postgres/ledger/runs.js';
+import { recheck } from '../../quality/recheck.js';
+import { settingsOf } from '../../quality/run.js';
 import type { Progress } from '../../workflows/messages.js';
 import { catalogText } from '../engine/saga-fixture.js';
 import { ask, type Ends, failureOf, inside, jobFile, openStage, runOf, type Stage } from './fixture.js';
@@ -178,6 +184,17 @@ it('all tables of a domain that a corrected job changes are loaded again; later 
   const { replayed } = await (await replay(stage, run, file())).result();
   expect(replayed).toEqual({ copied: 7, gone: 0 });
   expect((await audited(ends, run)).map(({ state }) => state)).toEqual(['failed', 'failed', 'complete']);
+  const checks = await inside(ends.destination, async (session) => {
+    // As `lethe validate` does it.
+    const pins = { ...(await readPins(session, run)), ...(await readCorrected(session, run)) };
+    return recheck(session, {
+      ...{ row: await readRun(session, run), pins, settings: settingsOf(pins.plan) },
+      ...{ sourceUrl: ends.source.url, destinationUrl: ends.destination.url, jobKey: parseJobKey(ends.key) },
+      ...{ report: () => undefined, signal: new AbortController().signal },
+    });
+  });
+  expect(checks.filter(({ name, ok }) => name === 'recompute' && !ok)).toEqual([]);
+  expect(checks.filter(fails)).toEqual([]);
   await expectCopied(corrected);
 });
 
