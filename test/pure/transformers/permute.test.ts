@@ -197,3 +197,33 @@ describe('UUIDs', () => {
     ]).toEqual([0, 1]);
   });
 });
+
+describe('ObjectIds', () => {
+  test('FF1 of noble over all 96 bits: different ones stay different, and nothing tells the time', () => {
+    const given = type('objectId');
+    const oracle = FF1(2, prf('test key').subKey('permute/objectId'));
+    const bitsOf = (id: string) => [...BigInt(`0x${id}`).toString(2).padStart(96, '0')].map(Number);
+    const id = fc
+      .uint8Array({ minLength: 12, maxLength: 12 })
+      .map((bytes) => Buffer.from(bytes).toString('hex'));
+    fc.assert(
+      fc.property(fc.array(id, { minLength: 1, maxLength: 5 }), (ids) => {
+        const expected = ids.map((one) =>
+          BigInt(`0b${oracle.encrypt(bitsOf(one)).join('')}`)
+            .toString(16)
+            .padStart(24, '0'),
+        );
+        expect(run('permute', ids, { type: given }).out).toEqual(expected);
+      }),
+      { numRuns: 20, seed: 3 },
+    );
+    const neighbours = Array.from(
+      { length: 1_000 },
+      (_, at) => `65a1b2c3d4e5f607182${at.toString(16).padStart(5, '0')}`,
+    );
+    const { out } = run('permute', neighbours, { type: given });
+    expect(new Set(out).size).toBe(1_000);
+    expect(new Set(out.map((made) => made!.slice(0, 4))).size).toBeGreaterThan(900);
+    expect(run('permute', ['65A1B2C3D4E5F60718200000', null, 'x'], { type: given }).failed.size).toBe(2);
+  });
+});
