@@ -6,12 +6,14 @@ import pg from 'pg';
 import { progressView } from '../../cli/print/progress.js';
 import { verdictText } from '../../cli/print/run.js';
 import { duration, paint, say } from '../../cli/terminal.js';
+import { type MongoServer, startMongo } from '../../embedded/mongo.js';
 import { type PostgresServer, startPostgres } from '../../embedded/postgres.js';
 import { startTemporal, type TemporalServer } from '../../embedded/temporal.js';
 import { connectClient, type TemporalSettings } from '../../workers/connection.js';
 import { followSync, startSync } from '../../workers/runs.js';
 import { startWorker } from '../../workers/serve.js';
 import { countsText, foreignKeysText, type Pair, sampleText } from './compare.js';
+import { documentsPart } from './documents.js';
 import { createShop, createShopSchema } from './shop.js';
 
 /* `npm run demo`: the sample shop, copied and anonymized, on servers that live as long as this process. */
@@ -23,11 +25,14 @@ let stopWorker: () => Promise<void> = async () => {};
 
 async function main(): Promise<void> {
   say(paint.bold('Lethe: a shop of 200,000 rows, copied and anonymized\n'));
+  // It comes up while the other servers do, and is waited for at the end.
+  const mongo = startMongo({ tell: (line) => say(`  ${line}`) });
+  mongo.then(({ stop }) => servers.push(stop)).catch(() => {});
   const [postgres, temporal] = await startServers();
   const [source, copy] = await fillDatabases(postgres);
   const client = await serve(temporal, source, copy);
   const link = await sync(client, temporal);
-  const good = await report(source, copy);
+  const good = (await report(source, copy)) && (await documents(mongo, client));
   say(`\nThe run in the Temporal UI: ${paint.cyan(link)}`);
   say(`Done in ${duration((performance.now() - began) / 1000)}.`);
   if (!good) process.exitCode = 1;
@@ -106,6 +111,22 @@ async function report(sourceUrl: string, copyUrl: string): Promise<boolean> {
     await pair.source.end();
     await pair.copy.end();
   }
+}
+
+/** The same over MongoDB, where a server can be had. */
+async function documents(starting: Promise<MongoServer>, client: Client): Promise<boolean> {
+  let server: MongoServer;
+  try {
+    server = await starting;
+  } catch (error) {
+    say(`\nThe MongoDB part is left out: ${(error as Error).message}`);
+    return true;
+  }
+  const kind = server.kind === 'mongod' ? 'mongod' : 'a stand-in for mongod, in memory';
+  say(`\n${paint.bold('The shop as documents')} (MongoDB: ${kind})`);
+  const good = await documentsPart(server, client);
+  ready('Documents synced and validated');
+  return good;
 }
 
 function stay(source: string, copy: string): Promise<never> {
