@@ -129,15 +129,19 @@ async function isRecorded(destination: Session, run: string): Promise<boolean> {
 }
 
 function prepared({ plan }: Pins): PreparedRun {
-  const { onFailure } = plan.execution;
   return {
     tables: plan.tables.map(preparedTable),
     layers: loadingLayers(plan),
     concurrency: plan.execution.concurrency,
     warnings: plan.findings.filter(({ level }) => level === 'warning').map(({ message }) => message),
-    ...(onFailure.kind === 'quarantine' &&
-      onFailure.waitSeconds !== undefined && { waitSeconds: onFailure.waitSeconds }),
+    ...waitOf(plan),
   };
+}
+
+/** How long a run stays open for a replay. */
+export function waitOf({ execution: { onFailure } }: Plan): Pick<PreparedRun, 'waitSeconds'> {
+  const seconds = onFailure.kind === 'quarantine' ? onFailure.waitSeconds : undefined;
+  return seconds === undefined ? {} : { waitSeconds: seconds };
 }
 
 export function preparedTable(table: TablePlan): PreparedTable {

@@ -3,16 +3,16 @@ import { jobFolder, listJobs } from '../job/folder.js';
 import { parseJob } from '../job/load.js';
 import { resolveReference } from '../job/references.js';
 import { isOpen } from '../ledger/states.js';
-import type { RunRow } from '../ledger/types.js';
+import type { Pins, RunRow } from '../ledger/types.js';
 import { isMongoUrl, withConnection } from '../mongo/connection.js';
-import { listRuns as listDocumentRuns } from '../mongo/ledger/runs.js';
+import { listRuns as listDocumentRuns, readPins as readDocumentPins } from '../mongo/ledger/runs.js';
 import {
   type Ledger as DocumentLedger,
   ledgerVersion as documentLedgerVersion,
   ledgerOf,
 } from '../mongo/ledger/store.js';
 import { ledgerVersion } from '../postgres/ledger/migrate.js';
-import { listRuns } from '../postgres/ledger/runs.js';
+import { listRuns, readPins } from '../postgres/ledger/runs.js';
 import { type Session, withSession } from '../postgres/session.js';
 import { databaseArgument, jobArgument } from './inputs.js';
 
@@ -102,6 +102,13 @@ export async function readDocumentLedger<T>(
 export interface FoundRun {
   readonly ledger: Ledger;
   readonly row: RunRow;
+}
+
+/** What a run pinned, on either engine. */
+export function pinsOf({ ledger, row }: FoundRun): Promise<Pins | undefined> {
+  return isMongoUrl(ledger.url)
+    ? readDocumentLedger(ledger.url, (open) => readDocumentPins(open, row.run))
+    : readLedger(ledger, (session) => readPins(session, row.run));
 }
 
 /**

@@ -21,7 +21,6 @@ const ONLY_POSTGRES: readonly (readonly [Path, string])[] = [
   [['destination', 'schemas'], 'MongoDB has databases: write databases'],
   [['destination', 'createSchema'], 'collections are made with their options and indexes: leave this out'],
   [['destination', 'deleteMissing'], 'upsert on MongoDB does not follow deletions yet: use mode: replace'],
-  [['onFailure', 'wait'], 'a run over MongoDB cannot be replayed yet: leave this out'],
   [['ledger'], 'earlier runs are not removed on MongoDB yet: leave this out'],
   [['rules'], 'rules match columns of tables; on MongoDB decide fields under collections'],
   [['retention'], 'nothing is sealed on the way into MongoDB yet: leave this out'],

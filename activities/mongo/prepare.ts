@@ -12,7 +12,7 @@ import { ledgerOf } from '../../mongo/ledger/store.js';
 import { planDocuments } from '../../mongo/planning.js';
 import { refusePlan } from '../../plan/refuse.js';
 import type { Dependencies } from '../dependencies.js';
-import { preparedTable } from '../prepare.js';
+import { preparedTable, waitOf } from '../prepare.js';
 import { findInput } from '../resolve.js';
 import { activityFailure, sessionName } from '../run.js';
 import type { PreparedRun, SyncJobInput } from '../types.js';
@@ -71,6 +71,7 @@ function prepared({ plan }: Pins): PreparedRun {
     layers: [plan.tables.map(({ id }) => id)],
     concurrency: plan.execution.concurrency,
     warnings: plan.findings.filter(({ level }) => level === 'warning').map(({ message }) => message),
+    ...waitOf(plan),
   };
 }
 

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { isOpen } from '../../ledger/states.js';
-import { readPins } from '../../postgres/ledger/runs.js';
-import { type FoundRun, findRunByText, type LedgerOptions, readLedger } from '../ledgers.js';
+import { type FoundRun, findRunByText, type LedgerOptions, pinsOf } from '../ledgers.js';
 import { withTemporal } from '../session.js';
 import { paint, say, tell } from '../terminal.js';
 import { addLedgerOptions } from './options.js';
@@ -42,13 +41,13 @@ async function run(text: string, options: LedgerOptions): Promise<void> {
 }
 
 /** A run that has failed may wait for a replay. */
-async function endWait({ ledger, row }: FoundRun): Promise<void> {
+async function endWait(found: FoundRun): Promise<void> {
+  const { row } = found;
   const over = new LetheError(
     'RunEnded',
     `Run ${row.run} is ${row.state} already: there is nothing to cancel.`,
   );
-  const pins = await readLedger(ledger, (session) => readPins(session, row.run));
-  const onFailure = pins?.plan.execution.onFailure;
+  const onFailure = (await pinsOf(found))?.plan.execution.onFailure;
   if (onFailure?.kind !== 'quarantine' || onFailure.waitSeconds === undefined) throw over;
   await withTemporal({}, async ({ cluster }) => {
     const { waitingRun } = await import('../../workers/runs.js');

@@ -1,12 +1,9 @@
 import type { Command } from 'commander';
 import type { ReplayInput } from '../../activities/types.js';
-import { isMongoUrl } from '../../mongo/connection.js';
-import { readPins as readDocumentPins } from '../../mongo/ledger/runs.js';
-import { readPins } from '../../postgres/ledger/runs.js';
 import { reportError } from '../exit.js';
 import { followToEnd } from '../follow.js';
 import { jobArgument } from '../inputs.js';
-import { type FoundRun, findRunByText, readDocumentLedger, readLedger } from '../ledgers.js';
+import { type FoundRun, findRunByText, pinsOf } from '../ledgers.js';
 import { countsText, verdictText } from '../print/run.js';
 import { type TemporalSession, withTemporal } from '../session.js';
 import { counted, duration, paint, say, sayJson, tell } from '../terminal.js';
@@ -63,15 +60,12 @@ async function run(text: string, options: ReplayOptions): Promise<void> {
 }
 
 /** The corrected job, or the one that the run pinned: a worker need not know where the run is. */
-async function fileOf({ ledger, row }: FoundRun, { job, env }: ReplayOptions): Promise<ReplayInput['file']> {
+async function fileOf(found: FoundRun, { job, env }: ReplayOptions): Promise<ReplayInput['file']> {
   if (job !== undefined) {
     const loaded = await jobArgument(job, env);
     return { name: loaded.file, text: loaded.text };
   }
-  const pins = isMongoUrl(ledger.url)
-    ? await readDocumentLedger(ledger.url, (open) => readDocumentPins(open, row.run))
-    : await readLedger(ledger, (session) => readPins(session, row.run));
-  return { name: `${row.job}.yaml`, text: pins!.jobText };
+  return { name: `${found.row.job}.yaml`, text: (await pinsOf(found))!.jobText };
 }
 
 async function follow(

@@ -7,8 +7,9 @@ import { withConnection } from '../../mongo/connection.js';
 import { readLedgerOf } from '../../mongo/ledger/records.js';
 import { openBounds } from '../../mongo/ledger/seals.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
+import { progressOf } from '../../workers/runs.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
-import { type Ends, failureOf, openStage, runOf, type Stage } from './fixture.js';
+import { type Ends, failureOf, openStage, runOf, type Stage, until } from './fixture.js';
 import { WorkerProcess } from './processes.js';
 import { replay, replayFailure } from './replay-fixture.js';
 
@@ -142,4 +143,15 @@ test('a run that failed on the way goes on by a corrected job, and does nothing 
 
   const other = await replayFailure(await replay(stage, run, { file: corrected }));
   expect(other).toMatchObject({ type: 'NothingToReplay' });
+});
+
+test('a run that waits succeeds with the replay that it is asked for', async () => {
+  const copy = await newCopy('{ quarantine: 10, wait: 1h }');
+  const handle = await stage.start('people', { file: copy.file() });
+  await until('it waits', async () => (await progressOf(handle))?.phase === 'waiting', 200_000);
+  const run = await runOf(handle);
+  for (const _id of [157, 307, 357])
+    await people(copy.from).updateOne({ _id }, { $set: { name: `Marker Person${_id}` } });
+  expect(await handle.executeUpdate('replay')).toEqual({ run, copied: 3, gone: 0 });
+  expect((await handle.result()).verdict).toMatchObject({ ok: true, rows: PEOPLE, quarantined: [] });
 });
