@@ -5,6 +5,7 @@ import { didYouMean } from '../job/nearest.js';
 import { listRetention } from '../job/retention/folder.js';
 import { parseRetention } from '../job/retention/load.js';
 import type { RetentionFile, SealedTable } from '../job/retention/types.js';
+import { openKeyStore } from '../postgres/keystore/open.js';
 import { planExisting } from '../postgres/retention/existing/plan.js';
 import { checkFiles, rewriteTable } from '../postgres/retention/existing/rewrite.js';
 import { type ExistingKeys, sealPages } from '../postgres/retention/existing/slice.js';
@@ -22,6 +23,7 @@ import type {
   SealCounts,
   SealDataActivities,
   SealEnd,
+  SealExpiry,
   SealInput,
   SealMode,
   SealPart,
@@ -62,7 +64,9 @@ async function planSeal(deps: Dependencies, input: SealInput): Promise<PlannedSe
     if (open.length > 0) obstacles.push(`${table}: ${open.join(', ')}`);
     const accepted = found.obstacles.filter((obstacle) => !open.includes(obstacle));
     const notes = [...found.notes, ...accepted.map((obstacle) => `${obstacle} was accepted.`)];
-    planned.push({ ref, units: [...found.units], notes });
+    const redacts = input.redactExpired !== undefined && !input.dryRun;
+    const expiry = redacts ? await expiryOf(deps, retention, retention.tables[table]!) : undefined;
+    planned.push({ ref, units: [...found.units], notes, ...(expiry && { expiry }) });
   }
   if (obstacles.length > 0 && !input.dryRun)
     throw new LetheError(
@@ -171,12 +175,29 @@ async function finishSeal(deps: Dependencies, ref: SealRef, skipRewrite: boolean
   });
 }
 
+/** Which days are over now: no more than these are redacted, however long it takes. */
+async function expiryOf(deps: Dependencies, file: RetentionFile, table: SealedTable): Promise<SealExpiry> {
+  const { rings } = await ringsOf(deps, file, table);
+  return Object.fromEntries(
+    rings.map(({ policy, first, gone }) => [policy, { first, gone: gone.filter((day) => day >= first) }]),
+  );
+}
+
+/** Holds are read after the rings: one that was set before is known. */
 async function keysOf(deps: Dependencies, file: RetentionFile, table: SealedTable): Promise<ExistingKeys> {
+  const { rings, policies, day } = await ringsOf(deps, file, table);
+  const stores = [...new Set(Object.values(policies).map(({ store }) => store))];
+  const holds = await Promise.all(
+    stores.map(async (name) => (await openKeyStore(file, name, deps.resolve)).holds()),
+  );
+  return { keyring: new Keyring(rings), policies, today: day, holds: holds.flat() };
+}
+
+function ringsOf(deps: Dependencies, file: RetentionFile, table: SealedTable) {
   const ids = [...new Set(Object.values(table.columns).flatMap(({ policy }) => chosenPolicies(policy)))];
   const day = dayAt(activityInfo().currentAttemptScheduledTimestampMs);
   const dated = new Set(table.date === undefined ? [] : ids);
-  const keys = await sealingKeys(file, deps.resolve, ids, { day, dated });
-  return { keyring: new Keyring(keys.rings), policies: keys.policies, today: keys.day };
+  return sealingKeys(file, deps.resolve, ids, { day, dated });
 }
 
 async function guarded<T>(body: () => Promise<T>): Promise<T> {

@@ -38,7 +38,12 @@ export interface PlannedSeal {
   ref: SealRef;
   units: SealedUnit[];
   notes: string[];
+  /** By policy, where values are to be redacted: which days are over when that begins. */
+  expiry?: SealExpiry;
 }
+
+/** Days by policy: those before `first`, and `gone`. */
+export type SealExpiry = Record<string, { first: string; gone: string[] }>;
 
 /** A range of pages of one relation; without an end, up to what came while others were sealed. */
 export interface SealPart {
@@ -50,6 +55,8 @@ export interface SealPart {
 export interface SealMode {
   dryRun: boolean;
   redact: boolean;
+  /** Only values of these days are redacted; what ends meanwhile stays plain. */
+  expiry?: SealExpiry;
 }
 
 /** Counts by column. */

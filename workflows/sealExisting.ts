@@ -74,8 +74,11 @@ async function confirmExpired(
 ): Promise<void> {
   let expired = 0;
   for (const seal of planned) {
-    const counts = await pass(activities, seal, { dryRun: true, redact: false });
-    expired += Object.values(counts).reduce((sum, column) => sum + column.expired, 0);
+    const { expiry } = seal;
+    const mode = { dryRun: true, redact: expiry !== undefined, ...(expiry && { expiry }) };
+    const counts = await pass(activities, seal, mode);
+    // Runs that were planned by an earlier version go by all that is over.
+    expired += Object.values(counts).reduce((sum, own) => sum + (expiry ? own.redacted : own.expired), 0);
   }
   if (expired === confirmed) return;
   throw ApplicationFailure.nonRetryable(
@@ -90,7 +93,9 @@ async function sealTable(
   input: SealExistingInput,
 ): Promise<SealedTableResult> {
   const { table } = seal.ref;
-  const mode: SealMode = { dryRun: input.dryRun ?? false, redact: input.redactExpired !== undefined };
+  const dryRun = input.dryRun ?? false;
+  const redact = input.redactExpired !== undefined;
+  const mode: SealMode = { dryRun, redact, ...(seal.expiry && { expiry: seal.expiry }) };
   const notes = [...seal.notes];
   let columns = await pass(activities, seal, mode);
   if (mode.dryRun) return { table, columns, notes };
@@ -162,7 +167,7 @@ function changes(counts: SealCounts, { redact }: SealMode): number {
 
 function describe({ table, columns }: SealedTableResult): string {
   const all = Object.values(columns).reduce(addCounts, NO_COUNTS);
-  return `- **${table}**: ${all.sealed} sealed, ${all.redacted} redacted; plain: ${all.expired} expired, ${all.undated} undated, ${all.noKey + all.refused} others`;
+  return `- **${table}**: ${all.sealed} sealed, ${all.redacted} redacted; plain: ${all.expired} expired, ${all.held ?? 0} held, ${all.undated} undated, ${all.noKey + all.refused} others`;
 }
 
 const EXAMPLE = '{"tables": ["public.events"], "database": "env:EVENTS_URL", "dryRun": true}';

@@ -40,7 +40,8 @@ export function define(command: Command): void {
       `
 Seals the columns of the retention file's tables in place, each value dated by the row's own date: whole values, matches inside
 texts, JSON fields. What is a token already stays, so it may run again and goes on where it was stopped. Values whose day is
-over, and rows without a date that a token can name, stay plain and are counted. At the end each table is written anew with
+over, and rows without a date that a token can name, stay plain and are counted. A legal hold keeps the values of its days
+plain even with --redact-expired. At the end each table is written anew with
 its indexes and statistics, under a lock, and its files are searched for values that were sealed.
 
 Exit code 1 when plain values were found in the files.
@@ -92,9 +93,10 @@ async function run(tables: readonly string[], options: SealOptions): Promise<voi
 function show({ table, columns, notes, end }: SealedTableResult, dryRun: boolean): void {
   say(`${paint.bold(table)}`);
   for (const [name, counts] of Object.entries(columns)) {
-    const { sealed, redacted, expired, undated, noKey, refused, lookalikes } = counts;
+    const { sealed, redacted, expired, held, undated, noKey, refused, lookalikes } = counts;
     const plain = [
       [expired, 'dated a day that is over'],
+      [held, 'dated a day that a legal hold keeps'],
       [undated, 'without a date that a token can name'],
       [noKey, 'dated a day without a key'],
       [refused, 'that no token holds, or without a policy'],

@@ -15,7 +15,7 @@ import {
   rotateMaster,
 } from './destroy.js';
 import { ensureDayKeys, type Generated, generateDayKeys } from './generate.js';
-import { type Held, type Hold, type HoldRequest, holdDays, releaseHold } from './holds.js';
+import { type Held, type Hold, type HoldRequest, holdDays, readHolds, releaseHold } from './holds.js';
 import { recordRedaction } from './receipts.js';
 import { type Restored, restoreStore } from './restore.js';
 import { readRings } from './rings.js';
@@ -51,6 +51,8 @@ export interface KeyStore extends RingSource {
   rotate(request?: DestroyRequest): Promise<Destruction>;
   hold(request: HoldRequest): Promise<Held>;
   release(hold: number, actor: string): Promise<Hold>;
+  /** Those in force. */
+  holds(): Promise<readonly Hold[]>;
   /** Looks what a shorter window takes away, or, confirmed, makes it so. */
   shrink(policy: string, window: number, confirmed?: boolean): Promise<Shrunk>;
   recordRedaction(redaction: Omit<RedactionReceipt, 'kind'>): Promise<void>;
@@ -108,6 +110,7 @@ export async function openKeyStore(
     destroyEarly: (request) => destroyEarly(context, request),
     rotate: (request) => rotateMaster(context, request),
     hold: (request) => holdDays(context, request),
+    holds: () => withStore(context, readHolds),
     release: (hold, actor) => releaseHold(context, hold, actor),
     shrink: (policy, window, confirmed) => shrinkWindow(context, policy, window, confirmed),
     recordRedaction: (redaction) => recordRedaction(context, redaction),

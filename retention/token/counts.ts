@@ -6,6 +6,8 @@ export interface ExistingCounts {
   readonly redacted: number;
   /** Dated a day that is over: still plain. */
   readonly expired: number;
+  /** Dated a day that is over and that a legal hold keeps: still plain, whatever was asked for. */
+  readonly held: number;
   /** Plain, since their row has no date, or one that no token can name. */
   readonly undated: number;
   /** Plain, since there is no key for their day, which lies in the future. */
@@ -17,10 +19,13 @@ export interface ExistingCounts {
 }
 
 export const NO_COUNTS: ExistingCounts = {
-  ...{ sealed: 0, redacted: 0, expired: 0, undated: 0, noKey: 0, refused: 0, lookalikes: 0 },
+  ...{ sealed: 0, redacted: 0, expired: 0, held: 0, undated: 0, noKey: 0, refused: 0, lookalikes: 0 },
 };
 
+/** Counts that an earlier version wrote may lack some. */
 export function addCounts(a: ExistingCounts, b: ExistingCounts): ExistingCounts {
   const names = Object.keys(NO_COUNTS) as (keyof ExistingCounts)[];
-  return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as unknown as ExistingCounts;
+  return Object.fromEntries(
+    names.map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]),
+  ) as unknown as ExistingCounts;
 }

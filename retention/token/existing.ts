@@ -21,19 +21,26 @@ export interface ExistingRule {
   readonly paths?: readonly string[];
 }
 
+/** What may become of values whose day is over. */
+export interface ExpiredDays {
+  /** Whether values of such a day become what their policy says of expired ones; else they stay. */
+  redacts(day: Day): boolean;
+  /** Whether a legal hold keeps the day: then they stay in any case. */
+  isHeld(day: Day): boolean;
+}
+
 /**
- * Seals values of a column that may hold plain text and tokens. What is a token of ours stays, and so does every value that
- * cannot be sealed: it is counted.
+ * Seals values of a column that may hold plain text and tokens. What is a token of ours stays, so does what an
+ * expired value was replaced by, and so does every value that cannot be sealed: it is counted.
  *
  * @param days Of each value's row; null where it has none.
- * @param redact Values whose day is over become what their policy says of expired ones; else they stay.
  */
 export function sealExistingValues(
   keyring: Keyring,
   rule: ExistingRule,
   values: readonly (string | null)[],
   days: readonly (Day | null)[],
-  redact: boolean,
+  over: ExpiredDays,
 ): { readonly values: readonly (string | null)[]; readonly counts: ExistingCounts } {
   const { policy, context, pad, deterministic } = rule;
   const sealer = new Sealer({ keyring, policy, context, deterministic, ...(pad && { pad }) });
@@ -46,7 +53,7 @@ export function sealExistingValues(
     noKey: [] as number[],
   };
   for (const [i, value] of values.entries()) {
-    if (value === null) continue;
+    if (value === null || isMarker(rule, value)) continue;
     const day = days[i];
     const found = day && isDay(day) ? keyring.find(policy, day) : 'undated';
     rows[typeof found === 'string' ? found : 'usable'].push(i);
@@ -66,7 +73,7 @@ export function sealExistingValues(
     counts.sealed++;
   }
   const failed = new Set<number>();
-  const over = apply(rows.expired, {
+  const replaced = apply(rows.expired, {
     day: rows.expired.map((i) => days[i]!),
     expired: rule.expired,
     fail: (j) => failed.add(j),
@@ -76,16 +83,24 @@ export function sealExistingValues(
   for (const name of ['undated', 'noKey'] as const)
     apply(rows[name], { day: rows[name].map(() => null), fail: () => counts[name]++ });
   for (const [j, i] of rows.expired.entries()) {
-    if (failed.has(j) || over[j] === values[i]) continue;
-    if (redact) out[i] = over[j]!;
-    counts[redact ? 'redacted' : 'expired']++;
+    if (failed.has(j) || replaced[j] === values[i]) continue;
+    const day = days[i]!;
+    const held = over.isHeld(day);
+    const redacts = !held && over.redacts(day);
+    if (redacts) out[i] = replaced[j]!;
+    counts[held ? 'held' : redacts ? 'redacted' : 'expired']++;
   }
   counts.lookalikes += lookalikes(rule, sealer, values);
   return { values: out, counts };
 }
 
+/** A value that was redacted before: it holds nothing that could be sealed. */
+function isMarker({ pattern, paths, expired }: ExistingRule, value: string): boolean {
+  return pattern === undefined && paths === undefined && value === expired;
+}
+
 function sealBy(
-  { pattern, paths }: ExistingRule,
+  { pattern, paths, expired }: ExistingRule,
   sealer: Sealer,
   texts: readonly string[],
   options: SealAllOptions,
@@ -95,7 +110,7 @@ function sealBy(
       sealer,
       texts,
       paths.map((path) => ({ path })),
-      options,
+      { ...options, ...(expired !== null && { stays: expired }) },
     );
   if (pattern !== undefined) return sealMatchesAll(sealer, texts, pattern, options).texts;
   return sealWholes(sealer, texts, options);

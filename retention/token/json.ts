@@ -6,6 +6,11 @@ import type { Revealer } from './revealer.js';
 import type { SealAllOptions, Sealer } from './sealer.js';
 import type { RevealTextOptions } from './text.js';
 
+export interface SealJsonOptions extends SealAllOptions {
+  /** Leaves that are this string stay. Default: none. */
+  readonly stays?: string;
+}
+
 /** Any leaf; nothing is named. */
 const ANYWHERE = matcher([]);
 
@@ -20,11 +25,17 @@ export function sealJson(
   sealer: Sealer,
   texts: readonly (string | null)[],
   fields: readonly FieldRule[],
-  options: SealAllOptions = {},
+  options: SealJsonOptions = {},
 ): (string | null)[] {
+  const { stays } = options;
   const root = fieldMatcher(fields);
-  const named = ({ kind, path }: Leaf) => path >= 0 && kind !== 'null' && kind !== 'empty';
-  const { leaves, failed } = scanAll(texts, (text) => scanLeaves(text, root).filter(named), options.fail);
+  const named = (text: string, { kind, path, start, end }: Leaf) =>
+    path >= 0 &&
+    kind !== 'null' &&
+    kind !== 'empty' &&
+    !(kind === 'string' && stays !== undefined && unquote(text, start, end) === stays);
+  const leavesOf = (text: string) => scanLeaves(text, root).filter((leaf) => named(text, leaf));
+  const { leaves, failed } = scanAll(texts, leavesOf, options.fail);
   const documents = leaves.map((list, i) =>
     list.map(({ kind, path, start, end }): DocumentLeaf => {
       const isString = kind === 'string';

@@ -3,6 +3,9 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { SealInput } from '../../activities/sealTypes.js';
+import { resolveReference } from '../../job/references.js';
+import { parseRetention } from '../../job/retention/load.js';
+import { openKeyStore } from '../../postgres/keystore/open.js';
 import { query } from '../../postgres/session.js';
 import { Revealer } from '../../retention/token/revealer.js';
 import { Keyring } from '../../retention/token/ring.js';
@@ -102,6 +105,32 @@ it('seals a live table in place, counts before, and tells what it leaves', async
   expect(redacted!.end).toMatchObject({ rewritten: true, found: 0 });
   expect((await rowsOf(own)).plain).toBe(0);
   for (const text of await historiesOf(stage)) expect(text).not.toMatch(PLAIN);
+  await own.end();
+});
+
+it('never replaces a value of a day that a legal hold keeps', async () => {
+  const own = await scene();
+  const [days] = await ask(
+    own.ends.source,
+    'SELECT min(at)::text AS from, (min(at) + 6)::text AS to FROM public.event',
+  );
+  const { retention } = parseRetention(own.text, 'retention.yaml');
+  const store = await openKeyStore(retention!, 'main', resolveReference);
+  const { hold } = await store.hold({
+    ...{ policy: 'ip', from: days!.from!, to: days!.to! },
+    ...{ actor: 'officer', reason: 'case 1' },
+  });
+  const [dry] = await seal(own, { dryRun: true });
+  expect(dry!.columns.ip).toMatchObject({ expired: EXPIRED / 4, held: EXPIRED / 4 });
+  const wrong = await failure(own, { redactExpired: EXPIRED });
+  expect(wrong).toMatchObject({ type: 'Unconfirmed' });
+  const [done] = await seal(own, { redactExpired: EXPIRED / 2, skipRewrite: true });
+  expect(done!.columns.ip).toMatchObject({ redacted: EXPIRED / 4, expired: 0, held: EXPIRED / 4 });
+  expect((await rowsOf(own)).plain).toBe(EXPIRED / 4);
+  await store.release(hold, 'officer');
+  const [after] = await seal(own, { redactExpired: EXPIRED / 2, skipRewrite: true });
+  expect(after!.columns.ip).toMatchObject({ redacted: EXPIRED / 4, held: 0 });
+  expect((await rowsOf(own)).plain).toBe(0);
   await own.end();
 });
 

@@ -3,7 +3,12 @@ import { parseRetention } from '../../job/retention/load.js';
 import type { RetentionFile } from '../../job/retention/types.js';
 import { planExisting } from '../../postgres/retention/existing/plan.js';
 import { checkFiles, rewriteTable } from '../../postgres/retention/existing/rewrite.js';
-import { type ColumnCounts, type ExistingKeys, sealPages } from '../../postgres/retention/existing/slice.js';
+import {
+  type ColumnCounts,
+  type ExistingKeys,
+  type SealMode,
+  sealPages,
+} from '../../postgres/retention/existing/slice.js';
 import { installTables } from '../../postgres/retention/tables.js';
 import { openSession, query, type Session } from '../../postgres/session.js';
 import { addCounts, type ExistingCounts, NO_COUNTS } from '../../retention/token/counts.js';
@@ -56,7 +61,7 @@ interface Stage {
   readonly file: RetentionFile;
   readonly keys: ExistingKeys;
   sql(text: string): Promise<Record<string, string | null>[]>;
-  seal(mode?: { dryRun?: boolean; redact?: boolean }): Promise<ColumnCounts>;
+  seal(mode?: Partial<SealMode>, holds?: ExistingKeys['holds']): Promise<ColumnCounts>;
   /** Rows as who has the keys reads them. */
   revealed(): Promise<Record<string, string | null>[]>;
 }
@@ -74,18 +79,19 @@ async function stage(
   const session = await openSession({ url: database.url, role: 'destination', applicationName: 'test' });
   opened.push({ session, database });
   const file = parseRetention(text, 'retention.yaml').retention!;
-  const keys = { keyring: new Keyring(rings()), policies: file.policies, today: TODAY };
+  const keys = { keyring: new Keyring(rings()), policies: file.policies, today: TODAY, holds: [] };
   const sql = (text: string) => query(session, text);
   for (const statement of schema) await sql(statement);
   for (const row of rows) await sql(`INSERT INTO public.event ${row}`);
   const table = file.tables[TABLE]!;
   return {
     ...{ session, file, keys, sql },
-    async seal({ dryRun = false, redact = false } = {}) {
+    async seal(mode = {}, holds = []) {
+      const whole = { dryRun: false, redact: false, ...mode };
       const [planned] = await planExisting(session, file.policies, file.tables);
       let counts: ColumnCounts = {};
       for (const unit of planned!.units) {
-        const done = await sealPages(session, table, unit, [0, unit.pages], keys, { dryRun, redact });
+        const done = await sealPages(session, table, unit, [0, unit.pages], { ...keys, holds }, whole);
         const sum = ([name, count]: [string, ExistingCounts]) =>
           [name, addCounts(counts[name] ?? NO_COUNTS, count)] as const;
         counts = Object.fromEntries(Object.entries(done).map(sum));
@@ -178,6 +184,48 @@ onVersions('sealing a table in place', (version) => {
     ]);
     const again = await seal({ redact: true });
     expect(Object.values(again).every(({ redacted }) => redacted === 0)).toBe(true);
+  });
+
+  test('replaces no value of a day that is held, or that was not over when the count was confirmed', async () => {
+    const { sql, seal } = await stage(version, [
+      `VALUES (1, '2026-02-01', 'a', '10.0.0.1', 'from 10.0.0.2 to', NULL)`,
+      `VALUES (2, '2026-02-02', 'a', '10.0.0.3', NULL, NULL)`,
+      `VALUES (3, '2026-02-03', 'a', '10.0.0.4', NULL, NULL)`,
+      `VALUES (4, '2026-02-04', 'a', '10.0.0.5', NULL, NULL)`,
+    ]);
+    const held = [{ policy: 'ip', from: '2026-02-02', to: '2026-02-02' }];
+    const expiry = { ip: { first: '2026-02-03', gone: ['2026-02-04'] } };
+    const counts = { ...NO_COUNTS, redacted: 2, held: 1, expired: 1 };
+    const plain = await sql('SELECT * FROM public.event ORDER BY id');
+    expect((await seal({ dryRun: true, redact: true, expiry }, held)).ip).toEqual(counts);
+    expect(await sql('SELECT * FROM public.event ORDER BY id')).toEqual(plain);
+    expect((await seal({ redact: true, expiry }, held)).ip).toEqual(counts);
+    expect((await sql('SELECT ip FROM public.event ORDER BY id')).map(({ ip }) => ip)).toEqual([
+      ...['[expired]', '10.0.0.3', '10.0.0.4', '[expired]'],
+    ]);
+    expect((await seal({}, held)).ip).toEqual({ ...NO_COUNTS, held: 1, expired: 1 });
+  });
+
+  test('leaves what redaction wrote, also in documents', async () => {
+    const own = RETENTION.replace('window: 3, expired: null', 'window: 3, expired: gone');
+    const { sql, seal } = await stage(
+      version,
+      [
+        `VALUES (1, '2026-03-09', 'a', '[expired]', 'x', '{"client": {"ip": ["gone", "10.9.0.1"]}}')`,
+        `VALUES (2, '2026-03-09', 'b', 'gone', 'x', '{"client": {"ip": "gone"}}')`,
+        `VALUES (3, '2026-03-01', 'b', 'gone', 'x', '{"client": {"ip": "gone"}}')`,
+      ],
+      own,
+    );
+    const done = await seal();
+    expect(done).toEqual({ ip: NO_COUNTS, line: NO_COUNTS, prefs: { ...NO_COUNTS, sealed: 1 } });
+    const rows = await sql(`SELECT ip, prefs #>> '{client,ip}' AS leaf FROM public.event ORDER BY id`);
+    expect(rows[0]!.leaf).toMatch(/^\["gone", "lt1\.us260309\./);
+    expect(rows.slice(1)).toEqual([
+      { ip: 'gone', leaf: 'gone' },
+      { ip: 'gone', leaf: 'gone' },
+    ]);
+    expect(rows[0]!.ip).toBe('[expired]');
   });
 
   test('leaves many pages sealed, and after the rewrite no plain value in the files', async () => {

@@ -3,7 +3,7 @@ import type { TableName } from '../../../plan/catalog.js';
 import type { Policy } from '../../../retention/keys/policy.js';
 import { addCounts, type ExistingCounts, NO_COUNTS } from '../../../retention/token/counts.js';
 import { type Day, dayOfText } from '../../../retention/token/day.js';
-import { sealExistingValues } from '../../../retention/token/existing.js';
+import { type ExpiredDays, sealExistingValues } from '../../../retention/token/existing.js';
 import { patternOf } from '../../../retention/token/matches.js';
 import type { Keyring } from '../../../retention/token/ring.js';
 import { type Session, withTransaction } from '../../session.js';
@@ -15,6 +15,23 @@ export interface ExistingKeys {
   readonly policies: Readonly<Record<string, Policy>>;
   /** Of values whose table has no date column. */
   readonly today: Day;
+  /** Legal holds that are in force. */
+  readonly holds: readonly HeldDays[];
+}
+
+/** Days of a policy, both included. */
+export interface HeldDays {
+  readonly policy: string;
+  readonly from: Day;
+  readonly to: Day;
+}
+
+/** Which days of a policy are over. */
+export interface Expiry {
+  /** The oldest day that is not. */
+  readonly first: Day;
+  /** Later days whose keys were destroyed before their time. */
+  readonly gone: readonly Day[];
 }
 
 export interface SealMode {
@@ -22,6 +39,8 @@ export interface SealMode {
   readonly dryRun: boolean;
   /** Values whose day is over become what their policy says of expired ones; else they stay plain. */
   readonly redact: boolean;
+  /** By policy: only these days, as they were when the count was confirmed. Default: all that are over. */
+  readonly expiry?: Readonly<Record<string, Expiry>>;
 }
 
 /** By column. */
@@ -99,13 +118,24 @@ class TableSealing {
           ruleOf(how, this.keys.policies[id]!),
           rows.map((row) => values[row]!),
           rows.map((row) => (days ? days[row]! : this.keys.today)),
-          this.mode.redact,
+          this.expiredOf(id),
         );
         for (const [i, row] of rows.entries()) after[row] = done.values[i]!;
         this.add(name, done.counts);
       }
       return after;
     });
+  }
+
+  private expiredOf(id: string): ExpiredDays {
+    const { redact, expiry } = this.mode;
+    const holds = this.keys.holds.filter(({ policy }) => policy === id);
+    const own = expiry?.[id];
+    return {
+      isHeld: (day) => holds.some(({ from, to }) => day >= from && day <= to),
+      redacts: (day) =>
+        redact && (!expiry || (own !== undefined && (day < own.first || own.gone.includes(day)))),
+    };
   }
 
   private add(name: string, counts: ExistingCounts): void {
