@@ -218,7 +218,17 @@ async function planReplay(
     const { text } = loaded;
     if (known.includes(text)) return same;
     // Most rows are sealed already, by the file that the run pinned.
-    const job = await withRetentionOf(deps, loaded, input, pins.retention);
+    if (loaded.job.retention && !pins.retention) {
+      throw new LetheError(
+        'PlanRefused',
+        'The corrected job names a retention file, and the run pinned none: a replay cannot begin to seal. Run the whole job: `lethe sync`.',
+      );
+    }
+    const asPinned = pins.retention && {
+      ...pins.retention,
+      name: `${pins.retention.name}, as the run pinned it`,
+    };
+    const job = await withRetentionOf(deps, loaded, input, asPinned);
     const planned = await planJob(job, source, session, true);
     refusePlan(planned.plan);
     const correction = correctPlan(pinned, planned.plan, planned);

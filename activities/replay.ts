@@ -4,6 +4,7 @@ import { tableText } from '../plan/catalog.js';
 import { rememberDomains } from '../plan/remembered.js';
 import { lockStarters, readEpochs, registerTables, takeEpochs } from '../postgres/fence.js';
 import { readDomains, writeDomains } from '../postgres/ledger/domains.js';
+import { countTried } from '../postgres/ledger/quarantine.js';
 import { openAgain } from '../postgres/ledger/replays.js';
 import { readRun } from '../postgres/ledger/runs.js';
 import { forgetTable } from '../postgres/load/restart.js';
@@ -64,6 +65,8 @@ export async function replayRows(deps: Dependencies, ref: RunRef, pass: ReplayPa
     const { table, ...rest } = pass;
     const work = { kind: 'rows', replay: ref.replay ?? 0, ...rest } as const;
     const { rows, quarantined, gone = 0, waiting = 0 } = await load(deps, run, [table], work);
-    return { rows, quarantined, gone, waiting };
+    // An attempt tells only of what those before it left.
+    const whole = await countTried(run.session, ref.run, table, pass.pass);
+    return { rows: Math.max(rows, whole.copied), quarantined, gone: Math.max(gone, whole.gone), waiting };
   });
 }

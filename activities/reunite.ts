@@ -1,6 +1,7 @@
 import { LetheError } from '../errors/errors.js';
 import { REPLAY_PASSES } from '../ledger/states.js';
 import { tableText } from '../plan/catalog.js';
+import { lastPass } from '../postgres/ledger/quarantine.js';
 import { countAlone, readRest } from '../postgres/ledger/replays.js';
 import { quarantineLimit } from '../postgres/load/quarantine.js';
 import type { Fence } from '../postgres/saga/put-back.js';
@@ -11,7 +12,7 @@ import { load } from './load.js';
 import type { OpenRun } from './run.js';
 
 /** Its passes come behind those of a replay; a row is tried once in each. */
-const FIRST_PASS = REPLAY_PASSES - 10;
+const FIRST_PASS = REPLAY_PASSES / 2;
 
 /**
  * For a run whose tables were read under several states of the source, since its snapshot was lost under way: copies the
@@ -47,14 +48,16 @@ export async function reunite(deps: Dependencies, run: OpenRun, fence: Fence): P
   return sentences(run);
 }
 
-/** In passes, parents first, until one brings nothing. */
+/** In passes, parents first, until one brings nothing. A later attempt tries again what was left when the one before ended. */
 async function tryAll(deps: Dependencies, run: OpenRun, first: ReadonlySet<number>): Promise<void> {
   const replay = run.ref.replay ?? 0;
+  const passes = replay * REPLAY_PASSES;
+  const begin = Math.max(passes + FIRST_PASS, (await lastPass(run.session, run.ref.run)) + 1);
   let left = first;
-  for (let pass = FIRST_PASS; pass < REPLAY_PASSES && left.size > 0; pass += 1) {
+  for (let pass = begin; pass < passes + REPLAY_PASSES && left.size > 0; pass += 1) {
     let moved = 0;
     for (const table of run.pins.plan.order.flat().filter((id) => left.has(id))) {
-      const work = { kind: 'rows', replay, pass: replay * REPLAY_PASSES + pass, waiting: true } as const;
+      const work = { kind: 'rows', replay, pass, waiting: true } as const;
       const { rows, gone = 0 } = await load(deps, run, [table], work);
       moved += rows + gone;
     }

@@ -82,9 +82,10 @@ export class ReplayWait {
 
   private async replay(request: ReplayRequest): Promise<ReplayAnswer> {
     const { run, job } = this.waiting!;
-    // Without a corrected job the run is found as it was started.
+    // Without a corrected job the run is found as it was started; either way in the environment that it was started in.
     const { file, env } = this.input;
-    const own = request.job === undefined && request.file === undefined ? { ...(file && { file }), env } : {};
+    const same = request.job === undefined && request.file === undefined;
+    const own = { ...(same && file && { file }), env };
     this.busy = true;
     try {
       const result = await executeChild<typeof replayFailedBatches>('replayFailedBatches', {

@@ -126,6 +126,28 @@ export async function markTried(
   );
 }
 
+/** What became of a table's rows in one pass, over all attempts at it. */
+export async function countTried(
+  session: Session,
+  run: string,
+  table: number,
+  pass: number,
+): Promise<{ copied: number; gone: number }> {
+  const [row] = await query(
+    session,
+    `SELECT count(*) FILTER (WHERE outcome = 'copied') AS copied, count(*) FILTER (WHERE outcome = 'gone') AS gone
+     FROM lethe.quarantine WHERE run = $1 AND table_id = $2::int AND tried = $3::int AND replayed_at IS NOT NULL`,
+    [run, table, pass],
+  );
+  return { copied: Number(row?.copied), gone: Number(row?.gone) };
+}
+
+/** The last pass that tried a row of the run. */
+export async function lastPass(session: Session, run: string): Promise<number> {
+  const [row] = await query(session, 'SELECT max(tried) AS pass FROM lethe.quarantine WHERE run = $1', [run]);
+  return Number(row?.pass ?? 0);
+}
+
 /** A row in quarantine, as its parents and children find it. */
 export interface HeldRow {
   readonly id: string;

@@ -142,6 +142,15 @@ it('a corrected job may not choose other rows', async () => {
   expect(row).toEqual({ state: 'failed' });
 });
 
+it('a corrected job may not begin to seal', async () => {
+  const run = await failing();
+  const rules = BROKEN_RULES.replace('note: scramble', 'note: { retain: { policy: ni } }');
+  const corrected = file(`retention: ./retention.yaml\n${rules}`);
+  const refused = await replayFailure(await replay(stage, run, corrected));
+  expect(refused).toMatchObject({ type: 'PlanRefused' });
+  expect(refused.message).toMatch(/the run pinned none.*lethe sync/);
+});
+
 /** The destination is what a new run of such rules makes of it. */
 async function expectCopied(rules: string): Promise<void> {
   const found = await contents(ends);
