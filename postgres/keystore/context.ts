@@ -58,10 +58,25 @@ function parseSeed(text: string): Buffer {
   );
 }
 
-/** Opens the key store's database for the length of `body`. */
+/**
+ * A change waits this long for the one before it. Below the five minutes that clocks may differ by, of which one is read
+ * after the wait; and nobody waits for ever behind a process that is frozen.
+ */
+const LOCK_TIMEOUT_MS = 120_000;
+
+/**
+ * Opens the key store's database for the length of `body`.
+ *
+ * @throws LetheError `Unreachable` when another change of the store took longer than two minutes.
+ */
 export function withStore<T>(context: StoreContext, body: (session: Session) => Promise<T>): Promise<T> {
   const { url } = context;
-  return withSession({ url, role: 'key store', applicationName: 'lethe:keys' }, body);
+  const session = {
+    role: 'key store',
+    applicationName: 'lethe:keys',
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+  } as const;
+  return withSession({ url, ...session }, body);
 }
 
 /**
