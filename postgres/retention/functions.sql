@@ -384,21 +384,21 @@ RETURN CASE WHEN document #> path IS NULL THEN document
   WHEN cardinality(path) = 0 THEN lethe.seal_leaves(document, policy, context, day, pad)
   ELSE jsonb_set(document, path, lethe.seal_leaves(document #> path, policy, context, day, pad), false) END;
 
--- The same, but strings that are tokens already, as far as this session can tell, stay.
+-- The same, but strings that are tokens already, as far as this session can tell, stay, and so does what redaction writes.
 CREATE OR REPLACE FUNCTION lethe.seal_new_leaves(
-  leaves jsonb, policy text, context text, day date, pad integer
+  leaves jsonb, policy text, context text, day date, pad integer, stays text
 ) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 BEGIN
   CASE jsonb_typeof(leaves)
     WHEN 'object' THEN
-      RETURN coalesce((SELECT jsonb_object_agg(key, lethe.seal_new_leaves(value, policy, context, day, pad))
+      RETURN coalesce((SELECT jsonb_object_agg(key, lethe.seal_new_leaves(value, policy, context, day, pad, stays))
         FROM jsonb_each(leaves)), leaves);
     WHEN 'array' THEN
-      RETURN coalesce((SELECT jsonb_agg(lethe.seal_new_leaves(value, policy, context, day, pad) ORDER BY ordinality)
+      RETURN coalesce((SELECT jsonb_agg(lethe.seal_new_leaves(value, policy, context, day, pad, stays) ORDER BY ordinality)
         FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves);
     WHEN 'string' THEN
-      IF lethe.outcome(leaves #>> '{}', context) IN ('value', 'expired', 'noKey')
+      IF leaves #>> '{}' = stays OR lethe.outcome(leaves #>> '{}', context) IN ('value', 'expired', 'noKey')
         OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value' THEN RETURN leaves; END IF;
     ELSE
   END CASE;
@@ -406,12 +406,12 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION lethe.seal_new_json(
-  document jsonb, path text[], policy text, context text, day date, pad integer
+  document jsonb, path text[], policy text, context text, day date, pad integer, stays text
 ) RETURNS jsonb
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN CASE WHEN document #> path IS NULL THEN document
-  WHEN cardinality(path) = 0 THEN lethe.seal_new_leaves(document, policy, context, day, pad)
-  ELSE jsonb_set(document, path, lethe.seal_new_leaves(document #> path, policy, context, day, pad), false) END;
+  WHEN cardinality(path) = 0 THEN lethe.seal_new_leaves(document, policy, context, day, pad, stays)
+  ELSE jsonb_set(document, path, lethe.seal_new_leaves(document #> path, policy, context, day, pad, stays), false) END;
 
 -- Whether a text is a JSON number that a jsonb can hold, or true, false, null, {} or [].
 CREATE OR REPLACE FUNCTION lethe.is_json_leaf(value text) RETURNS boolean

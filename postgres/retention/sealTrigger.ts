@@ -1,14 +1,14 @@
 import type { RetentionFile, SealedColumn, SealedTable } from '../../job/retention/types.js';
 import { type CatalogColumn, type CatalogTable, tableText } from '../../plan/catalog.js';
 import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
-import { byPolicy, type ChosenPolicy } from './choices.js';
+import { byPolicy, type ChosenPolicy, chosenPolicies } from './choices.js';
 import { plainPath } from './refusals.js';
 
 const TRIGGER = 'lethe_seal';
 
 /**
  * The trigger that seals what is inserted, or updated, in plain. It fires whatever `session_replication_role` says, and
- * raises where the session has no key: a value that cannot be sealed is not stored.
+ * raises where the session has no key: a value that cannot be sealed is not stored. What redaction writes stays.
  */
 export function sealTrigger(
   table: CatalogTable,
@@ -37,17 +37,24 @@ END`,
   ];
 }
 
-/** CHECKs that admit tokens only. Not validated: rows that are there may hold plain values. */
-export function sealChecks(table: CatalogTable, sealed: SealedTable): string[] {
+/**
+ * CHECKs that admit tokens, and what the column's policies say of expired values. Not validated: rows that are there may
+ * hold plain values.
+ */
+export function sealChecks(
+  table: CatalogTable,
+  sealed: SealedTable,
+  policies: RetentionFile['policies'],
+): string[] {
   const name = quoteTable(table);
   return Object.entries(sealed.columns).flatMap(([column, how]) => {
     const check = quoteIdent(`lethe_sealed_${column}`.slice(0, 63));
     const drop = `ALTER TABLE ${name} DROP CONSTRAINT IF EXISTS ${check}`;
     if (!sealed.check || how.pattern !== undefined || how.paths !== undefined) return [drop];
-    return [
-      drop,
-      `ALTER TABLE ${name} ADD CONSTRAINT ${check} CHECK (lethe.is_token(${quoteIdent(column)}::text)) NOT VALID`,
-    ];
+    const markers = chosenPolicies(how, policies).flatMap(({ policy }) => policy.expired ?? []);
+    const value = `${quoteIdent(column)}::text`;
+    const admits = [`lethe.is_token(${value})`, ...markers.map((text) => `${value} = ${quoteLiteral(text)}`)];
+    return [drop, `ALTER TABLE ${name} ADD CONSTRAINT ${check} CHECK (${admits.join(' OR ')}) NOT VALID`];
   });
 }
 
@@ -80,11 +87,13 @@ function seal(
   const given = `${quoteLiteral(policy.id)}, ${quoteLiteral(context)}, day, ${policy.pad ?? 0}`;
   if (paths === undefined) {
     const routine = policy.deterministic ? 'lethe.seal_deterministic' : 'lethe.seal';
-    return `CASE WHEN lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE ${routine}(${value}::text, ${given}) END`;
+    const stays = policy.expired === null ? '' : `${value}::text = ${quoteLiteral(policy.expired)} OR `;
+    return `CASE WHEN ${stays}lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE ${routine}(${value}::text, ${given}) END`;
   }
+  const stays = policy.expired === null ? 'NULL' : quoteLiteral(policy.expired);
   const whole = paths.reduce((document, path) => {
     const steps = `ARRAY[${plainPath(path)!.map(quoteLiteral).join(', ')}]::text[]`;
-    return `lethe.seal_new_json(${document}, ${steps}, ${given})`;
+    return `lethe.seal_new_json(${document}, ${steps}, ${given}, ${stays})`;
   }, `${value}::jsonb`);
   return type.name === 'json' ? `(${whole})::json` : whole;
 }

@@ -55,7 +55,7 @@ export async function planTables(session: Session, file: TablesOf): Promise<Tabl
       statements: [
         ...maskedView(table, sealed, file.policies),
         ...sealTrigger(table, sealed, file.policies),
-        ...sealChecks(table, sealed),
+        ...sealChecks(table, sealed, file.policies),
         ...(roles === '' ? [] : quiet.map((setting) => `GRANT SET ON PARAMETER ${setting} TO ${roles}`)),
       ],
     };

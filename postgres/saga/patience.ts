@@ -25,9 +25,14 @@ export async function withPatience<T>(
     return result;
   } catch (error) {
     if (!isLockTimeout(error)) throw error;
-    throw new LetheError(
-      'Unreachable',
-      `A lock on ${what} of the destination was not to be had for ${Math.round(patienceMs / 1000)} s: another session has an open transaction there. End it (pg_stat_activity, pg_terminate_backend); Lethe tries again.`,
-    );
+    throw lockNotHad(what, patienceMs);
   }
+}
+
+/** Why DDL gave up. Tried again. */
+export function lockNotHad(what: string, patienceMs: number): LetheError {
+  return new LetheError(
+    'Unreachable',
+    `A lock on ${what} of the destination was not to be had for ${Math.round(patienceMs / 1000)} s: another session has an open transaction there. End it (pg_stat_activity, pg_terminate_backend); Lethe tries again.`,
+  );
 }

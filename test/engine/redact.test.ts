@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseRetention } from '../../job/retention/load.js';
 import { openKeyStore } from '../../postgres/keystore/open.js';
 import { type Redaction, type RedactRequest, redactRows } from '../../postgres/retention/redact.js';
+import { installTables } from '../../postgres/retention/tables.js';
 import { query, withSession } from '../../postgres/session.js';
 import { Keyring } from '../../retention/token/ring.js';
 import { Sealer } from '../../retention/token/sealer.js';
@@ -106,6 +107,46 @@ test('rewrites the tokens of a subject, confirmed, recorded, and never against a
   const receipts = await stage.sql(`SELECT text FROM lethe_keys.receipt WHERE text LIKE '%redaction%'`);
   expect(receipts).toHaveLength(2);
   expect(receipts.map(({ text }) => text).join()).toMatch(/"rows":2.*request 12/);
+});
+
+test('goes past the trigger and the check of the table, which admit what redaction writes', async () => {
+  const { retention: file } = parseRetention(
+    `retention:
+  stores: { main: { postgres: env:KEYS, masters: { env: M }, signing: env:SIGNING, simulated: true } }
+  policies: [{ id: ip, window: 3 }, { id: us, window: 30, expired: gone }]
+  tables:
+    public.visit:
+      date: at
+      trigger: true
+      check: true
+      columns:
+        ip: { policy: { by: kind, map: { a: ip }, default: us } }
+        prefs: { policy: us, paths: ["$.ip"] }`,
+    'retention.yaml',
+  );
+  await stage.store.generate();
+  const keyring = new Keyring(await stage.store.rings());
+  const token = (policy: string) => new Sealer({ keyring, policy }).seal('10.0.0.1', day(0));
+  await sql('CREATE TABLE public.visit (id int PRIMARY KEY, at date, kind text, ip text, prefs jsonb)');
+  const insert = (id: number, kind: string, ip: string, leaf: string) =>
+    sql(
+      `INSERT INTO public.visit VALUES (${id}, '${day(0)}', '${kind}', '${ip}', '{"ip": ["${leaf}", null]}')`,
+    );
+  await insert(1, 'a', token('ip'), token('us'));
+  await insert(2, 'b', token('us'), token('us'));
+  await withSession({ url: database.url, role: 'destination', applicationName: 'test' }, async (session) => {
+    await installTables(session, file!);
+    const request = { table: 'public.visit', where: 'true', holds: [], confirmed: 2 };
+    await redactRows(session, file!, request, async () => undefined);
+  });
+  expect(await sql('SELECT ip, prefs::text FROM public.visit ORDER BY id')).toEqual([
+    { ip: '[expired]', prefs: '{"ip": ["gone", null]}' },
+    { ip: 'gone', prefs: '{"ip": ["gone", null]}' },
+  ]);
+  await expect(insert(3, 'b', '[expired]', 'gone')).rejects.toThrow();
+  await expect(insert(3, 'b', 'gone', 'plain')).rejects.toThrow();
+  await sql('ALTER TABLE public.visit DISABLE TRIGGER lethe_seal');
+  await expect(insert(3, 'a', 'plain', 'gone')).rejects.toMatchObject({ details: { code: '23514' } });
 });
 
 test('changes nothing that cannot be recorded', async () => {

@@ -250,6 +250,22 @@ onVersions('sealing a table in place', (version) => {
     ]);
   });
 
+  test('does not wait long for the lock of its rewrite, and keeps nobody waiting', async () => {
+    const { session, sql } = await stage(version, []);
+    const { database } = opened.at(-1)!;
+    const reader = await openSession({ url: database.url, role: 'destination', applicationName: 'reader' });
+    await query(reader, 'BEGIN');
+    await query(reader, 'SELECT 1 AS one FROM public.event');
+    await expect(rewriteTable(session, UNIT, 200)).rejects.toMatchObject({
+      type: 'Unreachable',
+      message: expect.stringMatching(/public\.event.*another session has an open transaction/),
+    });
+    expect(await sql(`SELECT current_setting('lock_timeout') AS t`)).toEqual([{ t: '0' }]);
+    await query(reader, 'COMMIT');
+    await reader.close();
+    await rewriteTable(session, UNIT);
+  });
+
   test('goes through partitions, and past the trigger and the check that admit tokens only', async () => {
     const [head] = RETENTION.split('        ip:');
     const own = `${head!.replace('date: at', 'date: at\n      trigger: true\n      check: true')}        ip: ip\n`;

@@ -1,22 +1,40 @@
 import type { SealedTable } from '../../../job/retention/types.js';
-import type { TableName } from '../../../plan/catalog.js';
+import { type TableName, tableText } from '../../../plan/catalog.js';
 import { Revealer } from '../../../retention/token/revealer.js';
 import type { Keyring } from '../../../retention/token/ring.js';
 import { findTokens } from '../../../retention/token/scan.js';
 import { sanitize } from '../../errors.js';
+import { isLockTimeout } from '../../fence.js';
 import { quoteIdent, quoteTable } from '../../identifiers.js';
-import { query, type Session } from '../../session.js';
+import { lockNotHad } from '../../saga/patience.js';
+import { execute, query, type Session } from '../../session.js';
 import type { ExistingKeys } from './slice.js';
+
+/** So long the rewrite may keep others waiting before it has begun. */
+const PATIENCE_MS = 5_000;
 
 /**
  * Writes a table anew with its indexes and statistics, and so gets rid of what sealed rows were before: dead rows, index
- * entries, and the most common values that the planner keeps. Locks the table for everybody while it goes on.
+ * entries, and the most common values that the planner keeps. Locks the table for everybody while it goes on; while it waits for
+ * that lock, everybody else queues behind it, so it does not wait long.
+ *
+ * @param patienceMs Milliseconds to wait for the lock.
+ * @throws LetheError `Unreachable`, which is tried again, when the lock was not to be had.
  */
-export async function rewriteTable(session: Session, table: TableName): Promise<void> {
+export async function rewriteTable(
+  session: Session,
+  table: TableName,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  await execute(session, `SET lock_timeout = ${patienceMs}`);
   try {
     await query(session, `VACUUM (FULL, ANALYZE) ${quoteTable(table)}`);
   } catch (error) {
-    throw sanitize(error, `rewriting ${quoteTable(table)}`);
+    const failure = sanitize(error, `rewriting ${quoteTable(table)}`);
+    throw isLockTimeout(failure) ? lockNotHad(tableText(table), patienceMs) : failure;
+  } finally {
+    // A connection that was lost has no settings any more.
+    await execute(session, 'SET lock_timeout = 0').catch(() => undefined);
   }
 }
 
