@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { resolveReference } from '../../job/references.js';
-import { type Redaction, redactRows } from '../../postgres/retention/redact.js';
+import { redactRecorded } from '../../postgres/retention/recording.js';
+import type { Redaction } from '../../postgres/retention/redact.js';
 import { withSession } from '../../postgres/session.js';
 import { collect } from '../filter/settings.js';
 import { counted, paint, say, sayJson } from '../terminal.js';
@@ -62,33 +63,21 @@ async function run(table: string, options: RedactOptions): Promise<void> {
   if (!actor.trim() || !reason.trim())
     throw new LetheError('RetentionInvalid', 'A redaction has an actor and a reason: --actor and --reason.');
   const stores = await openStores(file, options);
-  const holds = (await Promise.all(stores.map((store) => store.status()))).flatMap((status) => status.holds);
-  const record = async (redaction: Redaction) => {
-    for (const [policy, rows] of Object.entries(redaction.policies)) {
-      const store = stores.find(({ name }) => name === file.policies[policy]!.store);
-      if (!store)
-        throw new LetheError(
-          'RetentionInvalid',
-          `Tokens of policy ${policy} are among them, whose key store is not --store: leave --store out.`,
-        );
-      const what = `${redaction.table} (${redaction.columns.join(', ')})`;
-      await store.recordRedaction({ policy, what, rows, actor, reason });
-    }
-  };
   const url = await resolveReference(reference);
   const readOnly = confirm === undefined;
   const result = await withSession(
     { url, role: 'destination', applicationName: 'lethe:redact', readOnly },
     (session) =>
-      redactRows(
+      redactRecorded(
         session,
         file,
         {
-          ...{ table, where, holds },
+          ...{ table, where },
           ...(column.length > 0 && { columns: column }),
           ...(confirm !== undefined && { confirmed: confirm }),
         },
-        record,
+        stores,
+        { actor, reason },
       ),
   );
   if (options.json) sayJson(result);

@@ -102,6 +102,19 @@ export async function readHolds(session: Session): Promise<Hold[]> {
   }));
 }
 
+/** @throws LetheError `OnHold` when a hold keeps one of the days of a policy from which tokens are to be rewritten. */
+export function refuseHeld(holds: readonly Hold[], policy: string, days: Iterable<Day>): void {
+  const all = [...days];
+  const hold = holds.find(
+    (each) => each.policy === policy && all.some((day) => day >= each.from && day <= each.to),
+  );
+  if (hold)
+    throw new LetheError(
+      'OnHold',
+      `Hold ${hold.id} keeps days of policy ${policy} (${hold.from} to ${hold.to}) from which tokens of these rows are. Nothing was changed. Release it first: lethe retention release ${hold.id}.`,
+    );
+}
+
 async function coveredDays(session: Session, policy: string, from: Day, to: Day) {
   const days = async (table: 'day_key' | 'tombstone') =>
     (

@@ -1,7 +1,6 @@
 import { LetheError } from '../../errors/errors.js';
 import type { RetentionFile } from '../../job/retention/types.js';
 import type { Step } from '../../retention/keys/destruction.js';
-import type { RedactionReceipt } from '../../retention/keys/receipts.js';
 import type { RingSource } from '../../retention/keys/source.js';
 import { query } from '../session.js';
 import { locked, type StoreContext, storeContext, withStore } from './context.js';
@@ -16,7 +15,7 @@ import {
 } from './destroy.js';
 import { ensureDayKeys, type Generated, generateDayKeys } from './generate.js';
 import { type Held, type Hold, type HoldRequest, holdDays, readHolds, releaseHold } from './holds.js';
-import { recordRedaction } from './receipts.js';
+import { failRedactions, type RedactionEntry, recordRedactions } from './receipts.js';
 import { type Restored, restoreStore } from './restore.js';
 import { readRings } from './rings.js';
 import { changed, readStore } from './rows.js';
@@ -55,7 +54,10 @@ export interface KeyStore extends RingSource {
   holds(): Promise<readonly Hold[]>;
   /** Looks what a shorter window takes away, or, confirmed, makes it so. */
   shrink(policy: string, window: number, confirmed?: boolean): Promise<Shrunk>;
-  recordRedaction(redaction: Omit<RedactionReceipt, 'kind'>): Promise<void>;
+  /** Receipts of redactions that are about to be committed, all or none; gives back their numbers. */
+  recordRedactions(entries: readonly RedactionEntry[]): Promise<readonly number[]>;
+  /** Receipts that say of others that their redactions failed. */
+  failRedactions(receipts: readonly number[]): Promise<void>;
   status(): Promise<StoreStatus>;
   verify(options?: VerifyOptions): Promise<readonly Verified[]>;
   /** Milliseconds since 1970 of the store: of its database, or of its own clock where it is simulated. */
@@ -113,7 +115,8 @@ export async function openKeyStore(
     holds: () => withStore(context, readHolds),
     release: (hold, actor) => releaseHold(context, hold, actor),
     shrink: (policy, window, confirmed) => shrinkWindow(context, policy, window, confirmed),
-    recordRedaction: (redaction) => recordRedaction(context, redaction),
+    recordRedactions: (entries) => recordRedactions(context, entries),
+    failRedactions: (receipts) => failRedactions(context, receipts),
     status: () => readStatus(context),
     verify: (options) => verifyStore(context, options),
     now: () => withStore(context, async (session) => (await readStore(session, context)).now),

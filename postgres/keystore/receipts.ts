@@ -7,10 +7,12 @@ import {
   type ReceiptBody,
   type RedactionReceipt,
 } from '../../retention/keys/receipts.js';
+import type { Day } from '../../retention/token/day.js';
 import { query, type Session } from '../session.js';
 import { locked, type StoreContext, withStore } from './context.js';
 import { writeCopy } from './copy.js';
 import type { DestructionRow } from './destruction.js';
+import { readHolds, refuseHeld } from './holds.js';
 import { changed, readPolicies, readStore } from './rows.js';
 
 /** All receipts, in their order. */
@@ -61,22 +63,57 @@ export async function issueReceipts(
   await append(session, context, bodies);
 }
 
+/** A redaction that is about to be committed, with the days of its tokens. */
+export interface RedactionEntry extends Omit<RedactionReceipt, 'kind'> {
+  readonly days: readonly Day[];
+}
+
 /**
- * Writes down that the tokens of a subject were rewritten while their day keys live on.
- * @param redaction Names and counts only; `what` says which table and columns.
+ * Writes down that the tokens of a subject are rewritten while their day keys live on: all of the entries, or none.
+ *
+ * @param entries Names and counts only; `what` says which table and columns.
+ * @returns The numbers of the receipts.
+ * @throws LetheError `OnHold` when a hold keeps one of the days, `RetentionInvalid` when a policy is not of this store.
  */
-export function recordRedaction(
+export function recordRedactions(
   context: StoreContext,
-  redaction: Omit<RedactionReceipt, 'kind'>,
-): Promise<void> {
+  entries: readonly RedactionEntry[],
+): Promise<readonly number[]> {
   return withStore(context, async (session) => {
-    if (!(await readPolicies(session)).has(redaction.policy))
-      throw new LetheError('RetentionInvalid', `The key store has no policy "${redaction.policy}".`);
-    await locked(session, async () => {
-      await append(session, context, [{ kind: 'redaction', ...redaction }]);
+    const known = await readPolicies(session);
+    const unknown = entries.find(({ policy }) => !known.has(policy));
+    if (unknown) throw new LetheError('RetentionInvalid', `The key store has no policy "${unknown.policy}".`);
+    const receipts = await locked(session, async () => {
+      const holds = await readHolds(session);
+      for (const { policy, days } of entries) refuseHeld(holds, policy, days);
+      const bodies = entries.map(({ days: _, ...body }): ReceiptBody => ({ kind: 'redaction', ...body }));
+      const numbers = await append(session, context, bodies);
       await changed(session);
+      return numbers;
     });
+    try {
+      await writeCopy(session, context);
+    } catch (error) {
+      await appendFailed(session, context, receipts);
+      throw error;
+    }
+    return receipts;
+  });
+}
+
+/** Writes down that redactions of which receipts tell were not confirmed by the database. */
+export function failRedactions(context: StoreContext, receipts: readonly number[]): Promise<void> {
+  return withStore(context, async (session) => {
+    await appendFailed(session, context, receipts);
     await writeCopy(session, context);
+  });
+}
+
+function appendFailed(session: Session, context: StoreContext, receipts: readonly number[]): Promise<void> {
+  return locked(session, async () => {
+    const bodies = receipts.map((redaction): ReceiptBody => ({ kind: 'redactionFailed', redaction }));
+    await append(session, context, bodies);
+    await changed(session);
   });
 }
 
@@ -84,7 +121,8 @@ async function append(
   session: Session,
   context: StoreContext,
   bodies: readonly ReceiptBody[],
-): Promise<void> {
+): Promise<number[]> {
+  const numbers: number[] = [];
   const store = await readStore(session, context);
   const [last] = await query(session, 'SELECT seq, digest FROM lethe_keys.receipt ORDER BY seq DESC LIMIT 1');
   let previous = last && { seq: Number(last.seq), digest: last.digest! };
@@ -97,5 +135,7 @@ async function append(
       [receipt.seq, receipt.text, receipt.digest, receipt.signature, receipt.publicKey],
     );
     previous = receipt;
+    numbers.push(receipt.seq);
   }
+  return numbers;
 }

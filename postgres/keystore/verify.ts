@@ -7,6 +7,7 @@ import {
   chainMistakes,
   type DestructionReceipt,
   type Receipt,
+  type ReceiptBody,
   readReceipt,
 } from '../../retention/keys/receipts.js';
 import { scanFiles } from '../../retention/keys/scan.js';
@@ -75,14 +76,19 @@ async function verifyReceipts(
   const open = await query(session, 'SELECT 1 AS one FROM lethe_keys.destruction WHERE ended_at IS NULL');
   for (const { policy, day } of open.length > 0 ? [] : tombs)
     if (!proved.has(`${policy} ${day}`)) mistakes.push(`no receipt for policy ${policy} and ${day}`);
-  return verdict('receipts', mistakes, `${receipts.length} receipts, chained and signed`);
+  const failed = bodies(receipts).filter(({ kind }) => kind === 'redactionFailed').length;
+  const note = failed > 0 ? `; ${failed} say that a redaction failed` : '';
+  return verdict('receipts', mistakes, `${receipts.length} receipts, chained and signed${note}`);
 }
 
 function destructions(receipts: readonly Receipt[]): DestructionReceipt[] {
+  return bodies(receipts).flatMap((body) => (body.kind === 'destruction' ? [body] : []));
+}
+
+function bodies(receipts: readonly Receipt[]): ReceiptBody[] {
   return receipts.flatMap((receipt) => {
     try {
-      const body = readReceipt(receipt);
-      return body.kind === 'destruction' ? [body] : [];
+      return [readReceipt(receipt)];
     } catch {
       // The chain says that it was changed.
       return [];

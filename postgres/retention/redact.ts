@@ -8,7 +8,7 @@ import { Revealer } from '../../retention/token/revealer.js';
 import { Keyring } from '../../retention/token/ring.js';
 import { findTokens } from '../../retention/token/scan.js';
 import { type RevealTextOptions, revealTexts } from '../../retention/token/text.js';
-import type { Hold } from '../keystore/holds.js';
+import { type Hold, refuseHeld } from '../keystore/holds.js';
 import { type Session, withTransaction } from '../session.js';
 import { planExisting, type SealUnit } from './existing/plan.js';
 import { type Columns, RowRewriter } from './existing/rows.js';
@@ -36,6 +36,9 @@ export interface Redaction {
   readonly done: boolean;
 }
 
+/** Days of the tokens that are rewritten, by policy. */
+export type RedactionDays = ReadonlyMap<string, ReadonlySet<Day>>;
+
 /**
  * Rewrites the tokens of some rows to what their policies say of expired values, for one subject whose day keys live on. In
  * one transaction, which commits after `record` returned.
@@ -47,7 +50,7 @@ export async function redactRows(
   session: Session,
   file: Pick<RetentionFile, 'policies' | 'tables'>,
   request: RedactRequest,
-  record: (redaction: Redaction) => Promise<void>,
+  record: (redaction: Redaction, days: RedactionDays) => Promise<void>,
 ): Promise<Redaction> {
   const sealed = tableOf(file, request);
   const columns = columnsOf(sealed, request);
@@ -55,20 +58,20 @@ export async function redactRows(
   const { units } = planned!;
   const look = new Redactor(file, sealed, columns);
   const found = await withTransaction(session, () => rewriteAll(session, units, look, request.where, true));
-  refuseHeld(look, request.holds);
+  refuseAllHeld(look, request.holds);
   const result = { table: request.table, columns, rows: found, policies: look.policies };
   if (request.confirmed === undefined) return { ...result, done: false };
   const work = new Redactor(file, sealed, columns);
   return withTransaction(session, async () => {
     const rows = await rewriteAll(session, units, work, request.where, false);
-    refuseHeld(work, request.holds);
+    refuseAllHeld(work, request.holds);
     if (rows !== request.confirmed)
       throw new LetheError(
         'Unconfirmed',
         `${rows} rows have tokens to be rewritten, and ${request.confirmed} were confirmed. Nothing was changed: look again, and then give this number, --confirm ${rows}.`,
       );
     const done = { ...result, rows, policies: work.policies, done: true };
-    await record(done);
+    await record(done, work.days);
     return done;
   });
 }
@@ -112,15 +115,8 @@ function columnsOf({ columns }: SealedTable, request: RedactRequest): string[] {
   return [...(request.columns ?? known)];
 }
 
-function refuseHeld({ days }: Redactor, holds: readonly Hold[]): void {
-  const hold = holds.find(({ policy, from, to }) =>
-    [...(days.get(policy) ?? [])].some((day) => day >= from && day <= to),
-  );
-  if (hold)
-    throw new LetheError(
-      'OnHold',
-      `Hold ${hold.id} keeps days of policy ${hold.policy} (${hold.from} to ${hold.to}) from which tokens of these rows are. Nothing was changed. Release it first: lethe retention release ${hold.id}.`,
-    );
+function refuseAllHeld({ days }: Redactor, holds: readonly Hold[]): void {
+  for (const [policy, own] of days) refuseHeld(holds, policy, own);
 }
 
 /** Takes tokens away without any key: what looks like a token of a known policy is one. */

@@ -13,7 +13,7 @@ export interface Export {
 }
 
 /** What a receipt says, beside its place in the chain. */
-export type ReceiptBody = DestructionReceipt | RedactionReceipt;
+export type ReceiptBody = DestructionReceipt | RedactionReceipt | RedactionFailedReceipt;
 
 export interface DestructionReceipt {
   readonly kind: 'destruction';
@@ -45,6 +45,13 @@ export interface RedactionReceipt {
   readonly rows: number;
   readonly actor: string;
   readonly reason: string;
+}
+
+/** A redaction of which a receipt tells was not confirmed by the database: its tokens are still there, as far as is known. */
+export interface RedactionFailedReceipt {
+  readonly kind: 'redactionFailed';
+  /** Number of the receipt that tells of it. */
+  readonly redaction: number;
 }
 
 /** A link of the chain. */

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseRetention } from '../../job/retention/load.js';
 import { openKeyStore } from '../../postgres/keystore/open.js';
-import { type Redaction, type RedactRequest, redactRows } from '../../postgres/retention/redact.js';
+import { redactRecorded } from '../../postgres/retention/recording.js';
+import { type RedactRequest, redactRows } from '../../postgres/retention/redact.js';
 import { installTables } from '../../postgres/retention/tables.js';
 import { query, withSession } from '../../postgres/session.js';
 import { Keyring } from '../../retention/token/ring.js';
@@ -23,6 +24,11 @@ const sql = (text: string) =>
   withSession({ url: database.url, role: 'destination', applicationName: 'test' }, (session) =>
     query(session, text),
   );
+
+async function receiptsOf(): Promise<Record<string, unknown>[]> {
+  const rows = await stage.sql('SELECT text FROM lethe_keys.receipt ORDER BY seq');
+  return rows.map(({ text }) => JSON.parse(text!));
+}
 
 const TABLES = `
   tables:
@@ -56,22 +62,10 @@ test('rewrites the tokens of a subject, confirmed, recorded, and never against a
   await sql(`INSERT INTO public.event VALUES (5, 1, '${day(0)}', 'plain', 'no token lt1.zz260301.x', NULL)`);
   const before = await sql('SELECT * FROM public.event ORDER BY id');
 
-  const recorded: Redaction[] = [];
   const redact = async (more: Partial<RedactRequest> = {}) => {
-    const { holds } = await own.status();
-    const request = { table: 'public.event', where: 'subject = 1 -- all of them', holds, ...more };
+    const request = { table: 'public.event', where: 'subject = 1 -- all of them', ...more };
     return withSession({ url: database.url, role: 'destination', applicationName: 'test' }, (session) =>
-      redactRows(session, file!, request, async (redaction) => {
-        for (const [policy, rows] of Object.entries(redaction.policies))
-          await own.recordRedaction({
-            policy,
-            what: redaction.table,
-            rows,
-            actor: 'me',
-            reason: 'request 12',
-          });
-        recorded.push(redaction);
-      }),
+      redactRecorded(session, file!, request, [own], { actor: 'me', reason: 'request 12' }),
     );
   };
   const all = {
@@ -91,7 +85,7 @@ test('rewrites the tokens of a subject, confirmed, recorded, and never against a
   await expect(redact({ confirmed: 2 })).rejects.toMatchObject({ type: 'OnHold' });
   expect(await sql('SELECT * FROM public.event ORDER BY id')).toEqual(before);
   await own.release(hold, 'officer');
-  expect(recorded).toEqual([]);
+  expect(await receiptsOf()).toEqual([]);
 
   expect(await redact({ confirmed: 2 })).toEqual({ ...all, done: true });
   expect(await sql('SELECT * FROM public.event WHERE subject = 0')).toEqual([before[1]]);
@@ -104,9 +98,44 @@ test('rewrites the tokens of a subject, confirmed, recorded, and never against a
   ]);
   expect(await redact()).toMatchObject({ rows: 0, policies: {} });
 
-  const receipts = await stage.sql(`SELECT text FROM lethe_keys.receipt WHERE text LIKE '%redaction%'`);
-  expect(receipts).toHaveLength(2);
-  expect(receipts.map(({ text }) => text).join()).toMatch(/"rows":2.*request 12/);
+  const receipts = await receiptsOf();
+  expect(receipts).toMatchObject([
+    { kind: 'redaction', policy: 'ip', rows: 2, reason: 'request 12' },
+    { kind: 'redaction', policy: 'us', rows: 2, reason: 'request 12' },
+  ]);
+  expect(receipts[0]).not.toHaveProperty('days');
+
+  // A receipt stands only for what happened: otherwise none is written, or another one says so.
+  const rest = { where: 'subject = 0', confirmed: 1 };
+  const early = await own.hold({ policy: 'us', from: day(0), actor: 'officer', reason: 'case 2' });
+  const entry = { policy: 'ip', what: 'x', rows: 1, actor: 'me', reason: 'y', days: [day(0)] };
+  await expect(own.recordRedactions([entry, { ...entry, policy: 'us' }])).rejects.toMatchObject({
+    type: 'OnHold',
+  });
+  await own.release(early.hold, 'officer');
+  const { us: other } = file!.policies;
+  const two = { ...file!, policies: { ...file!.policies, us: { ...other!, store: 'second' } } };
+  const apart = withSession({ url: database.url, role: 'destination', applicationName: 'test' }, (session) =>
+    redactRecorded(session, two, { table: 'public.event', ...rest }, [own], { actor: 'me', reason: 'y' }),
+  );
+  await expect(apart).rejects.toThrow(/leave --store out/);
+  expect(await receiptsOf()).toHaveLength(2);
+  await sql(`CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'`);
+  await sql(
+    'CREATE CONSTRAINT TRIGGER no AFTER UPDATE ON public.event DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.no()',
+  );
+  await expect(redact(rest)).rejects.toThrow();
+  await sql('DROP TRIGGER no ON public.event');
+  expect((await receiptsOf()).slice(2)).toMatchObject([
+    { kind: 'redaction', seq: 3 },
+    { kind: 'redaction', seq: 4 },
+    { kind: 'redactionFailed', redaction: 3 },
+    { kind: 'redactionFailed', redaction: 4 },
+  ]);
+  expect((await own.verify()).find(({ check }) => check === 'receipts')).toMatchObject({
+    state: 'ok',
+    says: expect.stringMatching(/2 say that a redaction failed/),
+  });
 });
 
 test('goes past the trigger and the check of the table, which admit what redaction writes', async () => {
