@@ -8,7 +8,7 @@ import type { RetentionFile, SealedTable } from '../job/retention/types.js';
 import { openKeyStore } from '../postgres/keystore/open.js';
 import { planExisting } from '../postgres/retention/existing/plan.js';
 import { checkFiles, rewriteTable } from '../postgres/retention/existing/rewrite.js';
-import { type ExistingKeys, sealPages } from '../postgres/retention/existing/slice.js';
+import { type ExistingKeys, type SealProgress, sealPages } from '../postgres/retention/existing/slice.js';
 import { tableName } from '../postgres/retention/views.js';
 import { type Session, withSession } from '../postgres/session.js';
 import { chosenPolicies } from '../retention/keys/policy.js';
@@ -141,7 +141,7 @@ async function plan(session: Session, { policies, tables }: RetentionFile, { tab
   return { ...found!, units: found!.units.map(({ schema, name, pages }) => ({ schema, name, pages })) };
 }
 
-/** Goes on with the page after the last that an earlier attempt told of: what is sealed stays, so a hint is enough. */
+/** Goes on after the pages that an earlier attempt told of. What it did after that is found done, and not counted again. */
 async function sealPart(
   deps: Dependencies,
   ref: SealRef,
@@ -151,8 +151,10 @@ async function sealPart(
   try {
     return await withTable(deps, ref, async ({ session, file, table }) => {
       const keys = await keysOf(deps, file, table);
-      heartbeat();
-      return sealPages(session, table, part.unit, [part.from, part.to], keys, mode, () => heartbeat());
+      const former = activityInfo().heartbeatDetails as SealProgress | undefined;
+      heartbeat(former);
+      const { unit, from, to } = part;
+      return sealPages(session, table, unit, [from, to], keys, mode, heartbeat, former);
     });
   } catch (error) {
     throw activityFailure(error);

@@ -7,6 +7,7 @@ import {
   type ColumnCounts,
   type ExistingKeys,
   type SealMode,
+  type SealProgress,
   sealPages,
 } from '../../postgres/retention/existing/slice.js';
 import { installTables } from '../../postgres/retention/tables.js';
@@ -248,6 +249,40 @@ onVersions('sealing a table in place', (version) => {
     expect(await sql('SELECT count(*) AS n, count(DISTINCT id) AS ids FROM public.event')).toEqual([
       { n: '8000', ids: '8000' },
     ]);
+  });
+
+  test('goes on where an earlier attempt stood, with its counts', async () => {
+    const { session, sql, file, keys } = await stage(version, [
+      `SELECT i, '2026-03-09', 'a', '10.0.7.' || i, repeat('x', 200), NULL FROM generate_series(1, 6000) AS i`,
+    ]);
+    const table = file.tables[TABLE]!;
+    const [planned] = await planExisting(session, file.policies, file.tables);
+    const { pages } = planned!.units[0]!;
+    const mode = { dryRun: false, redact: false };
+    const told: SealProgress[] = [];
+    const first = sealPages(session, table, UNIT, [0, pages], keys, mode, (progress) => {
+      told.push(progress);
+      throw new Error('killed');
+    });
+    await expect(first).rejects.toThrow('killed');
+    const [former] = told;
+    const sealed = Number((await sql(`SELECT count(*) AS n FROM public.event WHERE ip LIKE 'lt1.%'`))[0]!.n);
+    expect(sealed).toBeGreaterThan(0);
+    expect(sealed).toBeLessThan(6000);
+    expect(former).toMatchObject({ next: 128, counts: { ip: { ...NO_COUNTS, sealed } } });
+    const rest = await sealPages(
+      session,
+      table,
+      UNIT,
+      [0, pages],
+      keys,
+      mode,
+      ({ next }) => {
+        expect(next).toBeGreaterThan(128);
+      },
+      former,
+    );
+    expect(rest.ip).toEqual({ ...NO_COUNTS, sealed: 6000 });
   });
 
   test('does not wait long for the lock of its rewrite, and keeps nobody waiting', async () => {

@@ -46,6 +46,14 @@ export interface SealMode {
 /** By column. */
 export type ColumnCounts = Readonly<Record<string, ExistingCounts>>;
 
+/** How far a range of pages is done: nothing of a value. */
+export interface SealProgress {
+  /** The page to go on with. */
+  readonly next: number;
+  /** Of the pages before. */
+  readonly counts: ColumnCounts;
+}
+
 /** Pages of one transaction: few rows are locked at a time, and not for long. */
 const SLICE_PAGES = 128;
 /** No policy has this id. */
@@ -57,6 +65,7 @@ const NOBODY = '';
  *
  * @param range First page, and the one after the last.
  * @param ended Called after each transaction.
+ * @param former How far an earlier attempt came, which is gone on with.
  */
 export async function sealPages(
   session: Session,
@@ -65,18 +74,19 @@ export async function sealPages(
   [from, to]: readonly [number, number],
   keys: ExistingKeys,
   mode: SealMode,
-  ended: () => void = () => undefined,
+  ended: (progress: SealProgress) => void = () => undefined,
+  former?: SealProgress,
 ): Promise<ColumnCounts> {
-  const sealing = new TableSealing(table, keys, mode);
+  const sealing = new TableSealing(table, keys, mode, former?.counts);
   const { needs, columns, counts } = sealing;
   const rows = await RowRewriter.open(session, {
     ...{ unit, needs, columns, dryRun: mode.dryRun },
     change: (needed, before) => sealing.seal(needed, before),
   });
-  for (let page = from; page < to; page += SLICE_PAGES) {
+  for (let page = former?.next ?? from; page < to; page += SLICE_PAGES) {
     const next = Math.min(to, page + SLICE_PAGES);
     await withTransaction(session, () => rows.rewrite(`ctid >= '(${page},0)' AND ctid < '(${next},0)'`));
-    ended();
+    ended({ next, counts: { ...counts } });
   }
   return counts;
 }
@@ -91,13 +101,14 @@ class TableSealing {
     private readonly table: SealedTable,
     private readonly keys: ExistingKeys,
     private readonly mode: SealMode,
+    former: ColumnCounts = {},
   ) {
     this.columns = Object.keys(table.columns);
     const deciders = Object.values(table.columns).flatMap(({ policy }) =>
       typeof policy === 'string' ? [] : [policy.by],
     );
     this.needs = [...new Set([...(table.date === undefined ? [] : [table.date]), ...deciders])];
-    for (const column of this.columns) this.counts[column] = NO_COUNTS;
+    for (const column of this.columns) this.counts[column] = former[column] ?? NO_COUNTS;
   }
 
   seal(needed: Columns, before: Columns): Columns {
