@@ -101,7 +101,8 @@ export async function loadTask(
 ): Promise<PartitionTask> {
   const { pins, ref, session } = run;
   const { plan } = pins;
-  const [epochs, snapshots] = await Promise.all([epochsOf(run), snapshotsOf(run)]);
+  const epochs = await epochsOf(run);
+  const snapshots = await snapshotsOf(run);
   const owned = (table: TablePlan) => ({ plan: table, epoch: epochs.of(table) });
   return {
     run: ref.run,

@@ -75,7 +75,8 @@ async function sampleOf(
   options: InspectOptions,
 ): Promise<Sample> {
   const parents = await readParents(source.session, plan.semiJoins);
-  const sizes = await Promise.all(plan.units.map((unit) => measure(unit, source.session)));
+  const sizes: Awaited<ReturnType<typeof measure>>[] = [];
+  for (const unit of plan.units) sizes.push(await measure(unit, source.session));
   const total = sizes.reduce((sum, { rows, pages }) => sum + guess(rows, pages), 0);
   const whole = wanted >= total;
   const share = Math.min(1, wanted / Math.max(1, total));
