@@ -1,26 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import proto from '@temporalio/proto';
-import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { day } from '../engine/keystore-fixture.js';
 import { ask, openStage, type Stage } from './fixture.js';
+import { committedHistories, replayAndRecord, replayCommitted } from './histories.js';
 import { backfilled, type Keys, keyFailure, openKeys, scheduled, startByHand } from './keys-fixture.js';
 
 /* As `replay.test.ts`, for the workflows about keys: histories of earlier versions replay. `LETHE_RECORD=1` writes them. */
 
 const FOLDER = new URL('histories/keys/', import.meta.url).pathname;
-const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).pathname;
-const { History } = proto.temporal.api.history.v1;
-
-async function replay(history: object, workflowId: string): Promise<void> {
-  await Worker.runReplayHistory(
-    { workflowBundle: { code: readFileSync(BUNDLE, 'utf8') } },
-    history,
-    workflowId,
-  );
-}
 
 const START = Date.parse(`${day(0)}T00:30:00Z`);
 const at = (days: number) => START + days * 86_400_000;
@@ -40,12 +27,9 @@ afterAll(async () => {
 });
 
 describe('histories of earlier versions', () => {
-  const files = readdirSync(FOLDER).filter((file) => file.endsWith('.history.json'));
+  const files = committedHistories(FOLDER);
 
-  it.each(files)('%s replays', async (file) => {
-    const { workflowId, history } = JSON.parse(readFileSync(join(FOLDER, file), 'utf8'));
-    await replay(History.fromObject(history), workflowId);
-  });
+  it.each(files)('%s replays', (file) => replayCommitted(FOLDER, file));
 
   it('cover both workflows and every end', () => {
     expect(files.map((file) => file.replace('.history.json', '')).sort()).toEqual([
@@ -63,9 +47,7 @@ describe('histories of earlier versions', () => {
 describe('histories of this version', () => {
   async function check(name: string, handle: WorkflowHandle, ends = 'none'): Promise<void> {
     expect(await keyFailure(handle)).toMatchObject({ type: ends });
-    const history = await handle.fetchHistory();
-    await replay(history, handle.workflowId);
-    if (process.env.LETHE_RECORD) record(name, handle.workflowId, history);
+    await replayAndRecord(FOLDER, await handle.fetchHistory(), handle.workflowId, name);
   }
 
   it('by schedule, by hand, with nothing due, and what was left', async () => {
@@ -98,17 +80,3 @@ describe('histories of this version', () => {
     );
   });
 });
-
-function record(name: string, workflowId: string, history: object): void {
-  mkdirSync(FOLDER, { recursive: true });
-  const plain = History.toObject(History.fromObject(history), {
-    longs: String,
-    enums: String,
-    bytes: String,
-  });
-  // Who polled is of no interest to a replay, and names a machine.
-  const scrubbed = JSON.stringify({ workflowId, history: plain })
-    .replace(/"(identity|lastWorkerIdentity|stackTrace)":"([^"\\]|\\.)*"/g, '"$1":""')
-    .replace(/"name":"\d+@[^"]*"/g, '"name":"sticky"');
-  writeFileSync(join(FOLDER, `${name}.history.json`), `${scrubbed}\n`);
-}

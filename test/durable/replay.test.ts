@@ -1,12 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import proto from '@temporalio/proto';
-import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { progressOf, type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
+import { committedHistories, replayAndRecord, replayCommitted } from './histories.js';
 import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from './replay-stage.js';
 
 /*
@@ -15,24 +12,13 @@ import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from '
  * recorded again because a test fails: then a change has broken runs that are under way.
  */
 const FOLDER = new URL('histories/', import.meta.url).pathname;
-const BUNDLE = new URL('../../dist/workflow-bundle.js', import.meta.url).pathname;
 
 beforeAll(silenceTemporal);
 
-type History = Awaited<ReturnType<SyncHandle['fetchHistory']>>;
-
-async function replay(history: History, workflowId: string): Promise<void> {
-  const code = readFileSync(BUNDLE, 'utf8');
-  await Worker.runReplayHistory({ workflowBundle: { code } }, history, workflowId);
-}
-
 describe('histories of earlier versions', () => {
-  const files = readdirSync(FOLDER).filter((file) => file.endsWith('.history.json'));
+  const files = committedHistories(FOLDER);
 
-  it.each(files)('%s replays', async (file) => {
-    const { workflowId, history } = JSON.parse(readFileSync(join(FOLDER, file), 'utf8'));
-    await replay(proto.temporal.api.history.v1.History.fromObject(history), workflowId);
-  });
+  it.each(files)('%s replays', (file) => replayCommitted(FOLDER, file));
 
   it('cover every workflow and every end', () => {
     const names = files.map((file) => file.replace(/\.\d+\.history\.json$/, ''));
@@ -121,7 +107,7 @@ describe('histories of this version', () => {
     await expect(refused.result()).rejects.toMatchObject({ cause: { type: 'NothingToReplay' } });
     // The same workflow id: only its last execution is meant.
     const history = await refused.fetchHistory();
-    await replayAndRecord(history, refused.workflowId, 'refused-replay-replayFailedBatches.1');
+    await replayAndRecord(FOLDER, history, refused.workflowId, 'refused-replay-replayFailedBatches.1');
   });
 
   it('a run that waits for its replay', async () => {
@@ -136,7 +122,7 @@ describe('histories of this version', () => {
     await ask(destination, 'ALTER TABLE visit DROP CONSTRAINT fewest');
     await handle.executeUpdate('replay', { args: [{ tables: ['public.visit'] }] });
     await handle.result();
-    await replayAndRecord(await handle.fetchHistory(), handle.workflowId, 'waited-syncJob.1');
+    await replayAndRecord(FOLDER, await handle.fetchHistory(), handle.workflowId, 'waited-syncJob.1');
   });
 
   it('a run of no known job', async () => {
@@ -164,14 +150,9 @@ async function replayEach(client: Client, query: string, scenario: string): Prom
     types.push(type);
     const n = (counts.get(type) ?? 0) + 1;
     counts.set(type, n);
-    await replayAndRecord(history, workflowId, n <= 3 ? `${scenario}-${type}.${n}` : undefined);
+    await replayAndRecord(FOLDER, history, workflowId, n <= 3 ? `${scenario}-${type}.${n}` : undefined);
   }
   return types;
-}
-
-async function replayAndRecord(history: History, workflowId: string, name?: string): Promise<void> {
-  await replay(history, workflowId);
-  if (process.env.LETHE_RECORD && name) record(name, workflowId, history);
 }
 
 async function anyRunning(client: Client, query: string): Promise<boolean> {
@@ -188,20 +169,6 @@ async function idPrefix(handle: Handle): Promise<string> {
   if (handle.workflowId.startsWith('replay:')) return `${handle.workflowId}/`;
   const run = (await handle.describe()).typedSearchAttributes.get(RUN_ATTRIBUTE);
   return run ? `sync:replay:${run}/` : `${handle.workflowId}/`;
-}
-
-function record(name: string, workflowId: string, history: History): void {
-  mkdirSync(FOLDER, { recursive: true });
-  const plain = proto.temporal.api.history.v1.History.toObject(
-    proto.temporal.api.history.v1.History.fromObject(history),
-    { longs: String, enums: String, bytes: String },
-  );
-  const json = JSON.stringify({ workflowId, history: plain });
-  // Who polled is of no interest to a replay, and names a machine.
-  const scrubbed = json
-    .replace(/"(identity|lastWorkerIdentity|stackTrace)":"([^"\\]|\\.)*"/g, '"$1":""')
-    .replace(/"name":"\d+@[^"]*"/g, '"name":"sticky"');
-  writeFileSync(join(FOLDER, `${name}.history.json`), `${scrubbed}\n`);
 }
 
 const TABLES = `
