@@ -1,12 +1,14 @@
 import type { SealingKeys } from '../anonymize/sealing.js';
+import type { RetainOptions } from '../anonymize/transformers/retain.js';
 import { LetheError } from '../errors/errors.js';
 import { parseRetention } from '../job/retention/load.js';
 import type { RetentionFile } from '../job/retention/types.js';
 import type { Pins } from '../ledger/types.js';
 import { retainsOfPlan } from '../plan/sealing.js';
 import { openRingSource } from '../postgres/keystore/sources.js';
+import { type SealedBy, sealedBy } from '../quality/sealed.js';
 import { chosenPolicies, type Policy } from '../retention/keys/policy.js';
-import { addDays, type Day } from '../retention/token/day.js';
+import { addDays, type Day, dayAt } from '../retention/token/day.js';
 import { Keyring } from '../retention/token/ring.js';
 import type { Dependencies } from './dependencies.js';
 
@@ -20,8 +22,7 @@ export async function sealingOf(
 ): Promise<{ sealing?: SealingKeys }> {
   const rules = retainsOfPlan(pins.plan);
   if (rules.length === 0) return {};
-  const { name = 'retention file', text = '' } = pins.retention ?? {};
-  const { retention: file } = parseRetention(text, name);
+  const file = pinnedFile(pins);
   if (!file) throw new LetheError('PlanRefused', 'The run seals values and pinned no retention file.');
   const day = pins.runTime.slice(0, 10);
   const ids = [...new Set(rules.flatMap(({ policy }) => chosenPolicies(policy)))];
@@ -29,7 +30,54 @@ export async function sealingOf(
     rules.flatMap(({ policy, date }) => (date === undefined ? [] : chosenPolicies(policy))),
   );
   const keys = await sealingKeys(file, resolve, ids, { day, dated });
-  return { sealing: { ...keys, contexts: [...new Set(rules.flatMap(({ context }) => context ?? []))] } };
+  return { sealing: { ...keys, contexts: contextsOf(rules) } };
+}
+
+/** What the sealed values of a run are judged by where its keys are at hand. Nothing for a run that seals nothing. */
+export function judgedBy(pins: Pick<Pins, 'plan' | 'retention'>): { sealed?: SealedBy } {
+  if (retainsOfPlan(pins.plan).length === 0) return {};
+  return { sealed: sealedBy(pinnedFile(pins), dayAt(Date.now())) };
+}
+
+/**
+ * What is needed to look at the sealed values of a run that has ended: the day keys are only read, and where they are not
+ * at hand `sealed` says why. Nothing for a run that seals nothing.
+ */
+export async function openingOf(
+  resolve: Dependencies['resolve'],
+  pins: Pick<Pins, 'plan' | 'retention' | 'runTime'>,
+): Promise<{ sealed?: { sealed: SealedBy; sealing?: SealingKeys } }> {
+  const rules = retainsOfPlan(pins.plan);
+  if (rules.length === 0) return {};
+  const file = pinnedFile(pins);
+  const without = (why: string) => ({ sealed: { sealed: sealedBy(file, dayAt(Date.now()), why) } });
+  if (!file) return without('the run pinned no retention file');
+  const ids = [...new Set(rules.flatMap(({ policy }) => chosenPolicies(policy)))];
+  const policies = ids.flatMap((id) => file.policies[id] ?? []);
+  if (policies.some(({ store }) => file.stores[store]?.simulated))
+    return without('the key store goes by a clock of its own, which is not where it was during the run');
+  const source = openRingSource(file, resolve);
+  try {
+    const rings = await source.rings({ policies: policies.map(({ id }) => id) });
+    const byId = Object.fromEntries(policies.map((policy) => [policy.id, policy]));
+    const day = pins.runTime.slice(0, 10);
+    const sealing = { day, policies: byId, rings, contexts: contextsOf(rules) };
+    return { sealed: { sealed: sealedBy(file, dayAt(Date.now())), sealing } };
+  } catch (error) {
+    if (!(error instanceof LetheError)) throw error;
+    return without(`the day keys are not at hand here. ${error.message}`);
+  } finally {
+    await source.close();
+  }
+}
+
+function pinnedFile({ retention }: Pick<Pins, 'retention'>): RetentionFile | undefined {
+  const { name = 'retention file', text = '' } = retention ?? {};
+  return parseRetention(text, name).retention;
+}
+
+function contextsOf(rules: readonly RetainOptions[]): string[] {
+  return [...new Set(rules.flatMap(({ context }) => context ?? []))];
 }
 
 /**

@@ -11,7 +11,7 @@ import { distributionRecords, judge, settingsOf } from '../quality/run.js';
 import type { InspectTask } from '../quality/task.js';
 import type { Dependencies } from './dependencies.js';
 import { type OpenRun, sessionName, withRun } from './run.js';
-import { sealingOf } from './sealing.js';
+import { judgedBy, sealingOf } from './sealing.js';
 import type { RunVerdict } from './types.js';
 
 /** Checks what was loaded: counts against the ledger, constraints, and the rows themselves in a thread. */
@@ -61,6 +61,7 @@ async function inspectTask(deps: Dependencies, run: OpenRun, facts: RunFacts): P
     destination: { url: run.destinationUrl },
     jobKey: parseJobKey(await deps.resolve(ref.key)),
     ...(await sealingOf(deps, pins)),
+    ...judgedBy(pins),
     plan: pins.plan,
     settings: settingsOf(pins.plan),
     runTime: pins.runTime,

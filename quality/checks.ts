@@ -11,7 +11,8 @@ export type CheckName =
   | 'leak-scan'
   | 'residual'
   | 'drift'
-  | 'k-anonymity';
+  | 'k-anonymity'
+  | 'sealed';
 
 /** Outcome of one check of a finished run. A check that holds everywhere is one; each failure is one more. */
 export interface Check extends CheckResult {

@@ -26,10 +26,12 @@ import type {
   InspectProgress,
   Recomputed,
   Residual,
+  SealedInspection,
 } from './inspection.js';
 import { LeakScan } from './scan/leakScan.js';
 import { confirmTable, learnRows } from './scan/sourceRows.js';
-import { lookAtTable } from './scan/texts.js';
+import { lookAtTable, lookedRows } from './scan/texts.js';
+import { lookAtSealed, mixedColumns, type SealedBy, type SealedColumn, type SealedRows } from './sealed.js';
 
 export interface InspectRequest {
   readonly plan: Pick<Plan, 'tables' | 'mode' | 'versions'>;
@@ -45,6 +47,8 @@ export interface InspectRequest {
   readonly unsteady: ReadonlySet<number>;
   /** State of the source that the run read: rows that changed since are left out. Absent: the source is in it. */
   readonly changedSince?: string;
+  /** What sealed values are judged by, where the run sealed any. */
+  readonly sealed?: SealedBy;
 }
 
 /**
@@ -75,7 +79,7 @@ async function inspectAll(
   const { settings } = request;
   const rows = source
     ? await inspectRows(destination, source, request, report)
-    : { recomputed: [], residual: [], distributions: [], unread: 'no state of the source is held any more' };
+    : await inspectAlone(destination, request);
   report({ phase: 'constraints', done: 0, of: 1 });
   return {
     ...rows,
@@ -85,7 +89,28 @@ async function inspectAll(
   };
 }
 
-type RowFindings = Pick<Inspection, 'snapshot' | 'recomputed' | 'leaks' | 'residual' | 'distributions'>;
+type RowFindings = Pick<
+  Inspection,
+  'snapshot' | 'unread' | 'recomputed' | 'leaks' | 'residual' | 'distributions' | 'sealed'
+>;
+
+/** Without the source: what can be told of the destination alone. */
+async function inspectAlone(destination: Session, { plan, sealed }: InspectRequest): Promise<RowFindings> {
+  const unread = 'no state of the source is held any more';
+  const columns: SealedColumn[] = [];
+  for (const table of sealed ? plan.tables : [])
+    columns.push(...(await lookAtSealed(destination, table, sealedRows(table, plan.mode), sealed!)));
+  return {
+    ...{ recomputed: [], residual: [], distributions: [], unread },
+    ...(sealed && { sealed: { columns, mixed: mixedColumns(plan), opened: 0, unopened: unread } }),
+  };
+}
+
+/** An `upsert` shares its table with rows that are not Lethe's: there the rows of the sample are looked at. */
+function sealedRows(plan: TablePlan, mode: Plan['mode'], sample?: string): SealedRows {
+  const every = mode === 'replace';
+  return { wholes: every ? `${wholeTable(plan)} AS d` : sample, every, parts: sample };
+}
 
 async function inspectRows(
   destination: Session,
@@ -119,6 +144,7 @@ async function inspectRows(
   const recomputed: Recomputed[] = [];
   const residual: Residual[] = [];
   const distributions: Distribution[] = [];
+  const sealed: SealedColumn[] = [];
   for (const [done, tablePlan] of tables.entries()) {
     report({ phase: 'source', table: tableText(tablePlan.source), done, of: steps });
     const table = await inspectedTable(source, tablePlan, sizes[done]!, options);
@@ -140,6 +166,10 @@ async function inspectRows(
   for (const [done, { table, stage }] of staged.entries()) {
     report({ phase: 'destination', table: tableText(table.plan.source), done, of: steps });
     residual.push(...(await lookAtTable(destination, table, stage, plan.mode, settings, scan)));
+    if (request.sealed) {
+      const rows = sealedRows(table.plan, plan.mode, lookedRows(table, stage, plan.mode).from);
+      sealed.push(...(await lookAtSealed(destination, table.plan, rows, request.sealed)));
+    }
     if (settings.drift.severity !== 'off') {
       const rows = limit(settings.drift.rows);
       distributions.push(...(await distributionsOf(destination, source, table, stage, rows)));
@@ -158,6 +188,22 @@ async function inspectRows(
     residual,
     distributions,
     ...(scan && { leaks: scan.result() }),
+    ...(request.sealed && { sealed: sealedInspection(request, sealed, recomputed) }),
+  };
+}
+
+function sealedInspection(
+  { plan, settings, sealed: by }: InspectRequest,
+  columns: readonly SealedColumn[],
+  recomputed: readonly Recomputed[],
+): SealedInspection {
+  const off = settings.recompute.severity === 'off' ? 'checks.recompute is off' : undefined;
+  const unopened = by?.unopened ?? off;
+  return {
+    columns,
+    mixed: mixedColumns(plan),
+    opened: recomputed.reduce((sum, { opened }) => sum + opened, 0),
+    ...(unopened !== undefined && { unopened }),
   };
 }
 

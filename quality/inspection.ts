@@ -2,6 +2,7 @@ import type { Invalid, OrphanCount } from '../postgres/inspect/constraints.js';
 import type { ColumnAggregates, Drift } from './drift.js';
 import type { PersonalKind } from './residual.js';
 import type { LeakScanResult } from './scan/leakScan.js';
+import type { SealedColumn } from './sealed.js';
 
 /** What looking at the rows of a finished run gave: names and numbers. */
 export interface Inspection {
@@ -16,6 +17,19 @@ export interface Inspection {
   readonly constraints: { readonly checked: number; readonly invalid: readonly Invalid[] };
   readonly orphans: readonly OrphanCount[];
   readonly groups: readonly Groups[];
+  /** Where the run sealed values. */
+  readonly sealed?: SealedInspection;
+}
+
+/** Sealed values as they are in the destination. */
+export interface SealedInspection {
+  readonly columns: readonly SealedColumn[];
+  /** Columns of which only some rows are sealed: nothing is said of them without keys. */
+  readonly mixed: number;
+  /** Values whose tokens were opened, and hold what the source does. */
+  readonly opened: number;
+  /** Why none was. */
+  readonly unopened?: string;
 }
 
 /** Rows of one table that were read and transformed again. */
@@ -31,6 +45,8 @@ export interface Recomputed {
   readonly changed: number;
   /** The source was read under another state than the load: what differs may have changed in between. */
   readonly unsteady: boolean;
+  /** Sealed values that were opened on both sides and are the same. */
+  readonly opened: number;
 }
 
 /** Values of a kept column that look like personal data. */

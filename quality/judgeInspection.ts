@@ -4,6 +4,7 @@ import type { Plan } from '../plan/plan.js';
 import type { RunFacts } from '../postgres/validate.js';
 import { type Check, orAll } from './checks.js';
 import type { Inspection, Recomputed } from './inspection.js';
+import { judgeSealed } from './judgeSealed.js';
 import type { PersonalKind } from './residual.js';
 
 /** The checks that look at rows, from what was found. Those that the job switched off are left out. */
@@ -19,6 +20,7 @@ export function judgeInspection(
     ...judgeConstraints(settings.constraints.severity, facts, inspection),
     ...judgeRecomputed(settings.recompute.severity, facts, inspection, name),
     ...judgeLeakScan(settings.leaks.severity, inspection),
+    ...judgeSealed(settings.leaks.severity, inspection, name),
     ...judgeResidual(settings.residual, inspection, name),
     ...judgeDrift(settings.drift, inspection, name),
     ...judgeGroups(settings, inspection),

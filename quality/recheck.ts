@@ -1,3 +1,4 @@
+import type { SealingKeys } from '../anonymize/sealing.js';
 import type { CheckSettings } from '../job/types.js';
 import { fails } from '../ledger/checks.js';
 import type { Pins, RunRow } from '../ledger/types.js';
@@ -7,6 +8,7 @@ import { readRunFacts } from '../postgres/validate.js';
 import type { Check } from './checks.js';
 import type { InspectProgress } from './inspection.js';
 import { distributionRecords, judge } from './run.js';
+import type { SealedBy } from './sealed.js';
 import { type InspectTask, inspectRun } from './task.js';
 
 export interface RecheckOptions {
@@ -18,6 +20,8 @@ export interface RecheckOptions {
   readonly destinationUrl: string;
   /** 32 bytes. */
   readonly jobKey: Uint8Array;
+  /** Where the run sealed values: what they are judged by, and the day keys as far as they are at hand. */
+  readonly sealed?: { readonly sealed: SealedBy; readonly sealing?: SealingKeys };
   readonly report: (progress: InspectProgress) => void;
   readonly signal: AbortSignal;
 }
@@ -37,6 +41,7 @@ export async function recheck(session: Session, options: RecheckOptions): Promis
     source: { url: options.sourceUrl, encoding: pins.source.encoding },
     destination: { url: options.destinationUrl },
     jobKey: options.jobKey,
+    ...options.sealed,
     plan: pins.plan,
     settings,
     runTime: pins.runTime,

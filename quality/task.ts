@@ -9,6 +9,7 @@ import { Source } from '../postgres/load/source.js';
 import { withSession } from '../postgres/session.js';
 import { inspect } from './inspect.js';
 import type { Inspection, InspectProgress } from './inspection.js';
+import type { SealedBy } from './sealed.js';
 
 /**
  * Everything that a thread needs to look at the rows of a run: plain data, so that it can be posted to it. It holds
@@ -24,6 +25,8 @@ export interface InspectTask {
   readonly jobKey: Uint8Array;
   /** Day keys, where the job seals: without them what is sealed is not compared. */
   readonly sealing?: SealingKeys;
+  /** What sealed values are judged by, where the job seals. */
+  readonly sealed?: SealedBy;
   readonly plan: Plan;
   readonly settings: CheckSettings;
   /** ISO 8601, UTC. */
@@ -58,6 +61,7 @@ export async function inspectRun(
     written: new Map(task.written),
     unsteady: new Set(task.unsteady),
     ...(task.changedSince !== undefined && { changedSince: task.changedSince }),
+    ...(task.sealed && { sealed: task.sealed }),
   };
   const open = { role: 'destination', url: task.destination.url, applicationName, signal } as const;
   return withSession(open, async (destination) => {

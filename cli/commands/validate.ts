@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { checkPins } from '../../activities/pins.js';
+import { openingOf } from '../../activities/sealing.js';
 import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
 import { resolveReference } from '../../job/references.js';
@@ -76,6 +77,7 @@ async function validate(
     sourceUrl: await resolveReference(job.source.url),
     destinationUrl,
     jobKey,
+    ...(await openingOf(resolveReference, pins)),
     report: progress(),
     signal: interrupt.signal,
   });

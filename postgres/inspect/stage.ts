@@ -83,12 +83,15 @@ export class Stage {
 
   /**
    * Rows that are not there; by column, rows that hold something else. Columns of the key are what rows are found by. Tokens
-   * are opened here, where the keys are, and what they hold is compared.
+   * are opened here, where the keys are, and what they hold is compared: `opened` counts the values.
    */
-  async compare(sealing?: Sealing): Promise<{ missing: number; differing: Record<string, number> }> {
-    if (this.pair === undefined) return this.compareImages();
+  async compare(
+    sealing?: Sealing,
+  ): Promise<{ missing: number; differing: Record<string, number>; opened: number }> {
+    if (this.pair === undefined) return { ...(await this.compareImages()), opened: 0 };
     const { missing, differing } = await this.compareRows(this.pair);
-    return { missing, differing: { ...differing, ...(await this.compareSealed(sealing)) } };
+    const sealed = await this.compareSealed(sealing);
+    return { missing, differing: { ...differing, ...sealed.differing }, opened: sealed.opened };
   }
 
   /** `FROM` item: the rows of the destination, as `d`, that those of the stage became. */
@@ -125,22 +128,23 @@ export class Stage {
     };
   }
 
-  private async compareSealed(sealing: Sealing | undefined): Promise<Record<string, number>> {
+  private async compareSealed(sealing: Sealing | undefined) {
     const names = this.table.plan.columns.filter(isSealed).map(({ destination }) => destination);
-    if (names.length === 0 || !sealing?.opened) return {};
+    if (names.length === 0 || !sealing?.opened) return { differing: {}, opened: 0 };
     const fields = names.flatMap((name) => [`s.${quoteIdent(name)}::text`, `d.${quoteIdent(name)}::text`]);
     const differing: Record<string, number> = {};
+    let opened = 0;
     const select = `SELECT ${fields.join(', ')} FROM ${this.from()!}`;
     for await (const values of readTexts(this.session, select, fields.length)) {
       for (const [i, name] of names.entries()) {
         const [made, there] = [sealing.opened(values[2 * i]!), sealing.opened(values[2 * i + 1]!)];
-        const rows = made.filter(
-          (value, row) => value !== undefined && there[row] !== undefined && value !== there[row],
-        ).length;
+        const known = made.map((value, row) => value !== undefined && there[row] !== undefined);
+        const rows = known.filter((both, row) => both && made[row] !== there[row]).length;
+        opened += known.filter((both, row) => both && made[row] !== null).length - rows;
         if (rows > 0) differing[name] = (differing[name] ?? 0) + rows;
       }
     }
-    return differing;
+    return { differing, opened };
   }
 
   /** Without a key: as many rows that look alike in every column, on both sides. */

@@ -34,7 +34,7 @@ export async function lookAtTable(
   scan: LeakScan | undefined,
 ): Promise<Residual[]> {
   const { plan } = table;
-  const rows = rowsOf(table, stage, mode);
+  const rows = lookedRows(table, stage, mode);
   const columns = plan.columns
     .filter(({ type }) => holdsText(type))
     .map((column) => searched(plan, column))
@@ -70,7 +70,7 @@ function beginningOf({ name, json }: SearchedColumn): string {
 }
 
 /** The rows of the destination that are looked at, as `d`; `aligned`: they are what the source's sample became. */
-function rowsOf(
+export function lookedRows(
   { plan, sample }: InspectedTable,
   stage: Stage,
   mode: Plan['mode'],

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
-import { sealingOf } from '../../activities/sealing.js';
+import { openingOf, sealingOf } from '../../activities/sealing.js';
 import { parseJobKey } from '../../anonymize/keys.js';
+import { LetheError } from '../../errors/errors.js';
 import { resolveReference } from '../../job/references.js';
+import { fails, warns } from '../../ledger/checks.js';
 import type { Pins } from '../../ledger/types.js';
 import { copyOut } from '../../postgres/copy/out.js';
 import { query } from '../../postgres/session.js';
+import { judgeSealed } from '../../quality/judgeSealed.js';
 import { settingsOf } from '../../quality/run.js';
 import { type InspectTask, inspectRun } from '../../quality/task.js';
 import { addDays, dayAt } from '../../retention/token/day.js';
@@ -103,6 +106,9 @@ describe('a sync that seals', () => {
     const { run, verdict } = await (await stage.start('events', { file: scene.job(RULES) })).result();
     expect(verdict.checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(verdict).toMatchObject({ ok: true, rows: ROWS, quarantined: [] });
+    const told = verdict.checks.find(({ name }) => name === 'sealed')!;
+    expect(told.message).toMatch(/values in 3 sealed columns .* were opened, and hold what the source does/);
+    expect(Number(/(\d+) were opened/.exec(told.message)![1])).toBeGreaterThan(1_000);
     await expectWholeLedger(ends, run);
 
     expect(await readBack(scene)).toEqual(await expected(ends));
@@ -140,28 +146,63 @@ describe('a sync that seals', () => {
     const { ends } = scene;
     const [row] = await ask(ends.destination, 'SELECT run, pins FROM lethe.run');
     const pins = JSON.parse(row!.pins!) as Pins;
-    const differing = async () => {
+    const run = (statements: readonly string[]) =>
+      inside(ends.destination, async (session) => {
+        for (const statement of statements) await query(session, statement);
+      });
+    const judged = async (keys: boolean) => {
       const deps = { resolve: resolveReference } as Dependencies;
+      const { sealed } = await openingOf(keys ? resolveReference : unknown, pins);
       const task: InspectTask = {
         ...{ run: row!.run!, applicationName: 'test', plan: pins.plan, runTime: pins.runTime, unsteady: [] },
         ...{ source: { url: ends.source.url }, destination: { url: ends.destination.url }, snapshots: 'now' },
         ...{ jobKey: parseJobKey(ends.key), settings: settingsOf(pins.plan), written: [[1, ROWS]] },
-        ...(await sealingOf(deps, pins)),
+        ...(keys && (await sealingOf(deps, pins))),
+        ...sealed,
       };
-      const { recomputed } = await inspectRun(task, () => undefined, new AbortController().signal);
-      return recomputed.map((table) => table.differing);
+      const inspection = await inspectRun(task, () => undefined, new AbortController().signal);
+      const checks = judgeSealed('fail', inspection, () => 'event');
+      return {
+        differing: inspection.recomputed.map((table) => table.differing),
+        failed: checks.filter(fails).map(({ column, observed }) => [column, observed]),
+        warned: checks.filter(warns).map(({ message }) => message),
+      };
     };
-    expect(await differing()).toEqual([{}]);
-    // Plain text, a token of another value, and nothing.
-    const changes = [
+    const unknown = () => Promise.reject(new LetheError('ReferenceUnresolved', 'There is no such variable.'));
+    expect(await judged(true)).toEqual({ differing: [{}], failed: [], warned: [] });
+    expect(await judged(false)).toMatchObject({
+      failed: [],
+      warned: [expect.stringMatching(/None was opened.*not at hand here\. There is no such variable/)],
+    });
+    const header = (from: string, to: string, id: number) =>
+      `UPDATE public.event SET ip = regexp_replace(ip, '${from}', '${to}') WHERE id = ${id} AND ip ~ '${from}'`;
+    await run([
+      // Plain text, a token of another value, and nothing.
       `UPDATE public.event SET line = 'GET /17 from 10.117.10.117 in 3 ms' WHERE id = 17`,
       'UPDATE public.event SET ip = (SELECT ip FROM public.event WHERE id = 41) WHERE id = 1',
       'UPDATE public.event SET ip = NULL WHERE id = 2',
-    ];
-    await inside(ends.destination, async (session) => {
-      for (const change of changes) await query(session, change);
-    });
-    expect(await differing()).toEqual([{ line: 1, ip: 2 }]);
+      // What only looks right: wrong letters, no day, a day to come, another policy; plain leaves of documents.
+      `UPDATE public.event SET ip = '10.1.2.3' WHERE id = 81`,
+      `UPDATE public.event SET ip = 'see ' || ip WHERE id = 82`,
+      header('ip[0-9]{6}', 'ip260231', 83),
+      header('ip[0-9]{6}', 'ip990101', 85),
+      header('ip([0-9]{6})', 'us\\1', 86),
+      `UPDATE public.event SET prefs = jsonb_set(prefs, '{client,ip}', '"10.1.2.3"') WHERE id = 81`,
+      `UPDATE public.event SET prefs = jsonb_set(prefs, '{client,ip}', '7') WHERE id = 82`,
+      `UPDATE public.event SET line = line || ' via 10.1.2.3, ' || ip WHERE id = 83`,
+    ]);
+    const told = await judged(true);
+    expect(told.differing).toEqual([{ ip: 7, line: 2, prefs: 2 }]);
+    expect(told.failed).toEqual([
+      ['ip', 2],
+      ['ip', 2],
+      ['line', 2],
+      ['prefs', 2],
+    ]);
+    expect(told.warned).toEqual([
+      expect.stringMatching(/^1 of \d+ values of event\.ip are tokens of a policy/),
+    ]);
+    expect(JSON.stringify(told)).not.toMatch(new RegExp(PLAIN.replaceAll('\\\\', '\\')));
   });
 });
 

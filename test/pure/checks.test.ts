@@ -266,7 +266,7 @@ describe('numbers that a transformer draws in the shape of others', () => {
 
 describe('what was found', () => {
   const inspection: Inspection = {
-    recomputed: [{ table: 1, rows: 10, missing: 0, differing: {}, changed: 0, unsteady: false }],
+    recomputed: [{ table: 1, rows: 10, missing: 0, differing: {}, changed: 0, unsteady: false, opened: 0 }],
     leaks: {
       leaks: [],
       chance: { observed: 0, expected: 0 },

@@ -91,6 +91,19 @@ it('a sync seals by the retention file that stands beside the job file', async (
     { ip: '[expired]' },
   ]);
 
+  const valid = await desk.lethe('validate', 'events.yaml');
+  expect([valid.code, valid.out]).toEqual([
+    0,
+    expect.stringMatching(/200 values in 2 sealed columns .* \d+ were opened, and hold what the source does/),
+  ]);
+  const { CLI_KEYS_URL: url } = desk.env;
+  desk.env.CLI_KEYS_URL = '';
+  const away = await desk.lethe('validate', 'events.yaml');
+  expect([away.code, away.out]).toEqual([0, expect.stringMatching(/None was opened.*CLI_KEYS_URL/)]);
+  desk.env.CLI_KEYS_URL = url!;
+  const audited = await desk.lethe('audit', 'last', '--job', 'events.yaml');
+  expect([audited.code, audited.out]).toEqual([0, expect.stringContaining('has sealed columns')]);
+
   desk.write('typo.yaml', JOB.replace('policy: ip, date: at', 'policy: ix, date: at'));
   const typo = await desk.lethe('plan', 'typo.yaml');
   expect([typo.code, typo.out + typo.err]).toEqual([2, expect.stringContaining('no policy "ix"')]);
