@@ -20,10 +20,10 @@ import { sealingKeys } from './sealing.js';
 import type {
   PlannedSeal,
   SealControlActivities,
-  SealCounts,
   SealDataActivities,
   SealEnd,
   SealExpiry,
+  SealedPart,
   SealInput,
   SealMode,
   SealPart,
@@ -147,14 +147,16 @@ async function sealPart(
   ref: SealRef,
   part: SealPart,
   mode: SealMode,
-): Promise<SealCounts> {
+): Promise<SealedPart> {
   try {
+    const { attempt, heartbeatDetails } = activityInfo();
     return await withTable(deps, ref, async ({ session, file, table }) => {
       const keys = await keysOf(deps, file, table);
-      const former = activityInfo().heartbeatDetails as SealProgress | undefined;
+      const former = heartbeatDetails as SealProgress | undefined;
       heartbeat(former);
       const { unit, from, to } = part;
-      return sealPages(session, table, unit, [from, to], keys, mode, heartbeat, former);
+      const counts = await sealPages(session, table, unit, [from, to], keys, mode, heartbeat, former);
+      return { counts, resumed: attempt > 1 };
     });
   } catch (error) {
     throw activityFailure(error);

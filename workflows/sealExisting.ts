@@ -3,6 +3,7 @@ import type {
   PlannedSeal,
   SealCounts,
   SealEnd,
+  SealedPart,
   SealInput,
   SealMode,
   SealPart,
@@ -76,7 +77,7 @@ async function confirmExpired(
   for (const seal of planned) {
     const { expiry } = seal;
     const mode = { dryRun: true, redact: expiry !== undefined, ...(expiry && { expiry }) };
-    const counts = await pass(activities, seal, mode);
+    const { counts } = await pass(activities, seal, mode);
     // Runs that were planned by an earlier version go by all that is over.
     expired += Object.values(counts).reduce((sum, own) => sum + (expiry ? own.redacted : own.expired), 0);
   }
@@ -97,21 +98,30 @@ async function sealTable(
   const redact = input.redactExpired !== undefined;
   const mode: SealMode = { dryRun, redact, ...(seal.expiry && { expiry: seal.expiry }) };
   const notes = [...seal.notes];
-  let columns = await pass(activities, seal, mode);
+  let last = await pass(activities, seal, mode);
+  let { counts: columns, resumed } = last;
   if (mode.dryRun) return { table, columns, notes };
-  for (let passes = 1; changes(columns, mode) > 0 && passes < MOST_PASSES; passes++) {
-    const units = await activities.control.measureSeal(seal.ref);
-    const again = await pass(activities, { ...seal, units }, mode);
-    const done = changes(again, mode) === 0;
-    columns = merge(columns, again);
-    if (done) break;
-    if (passes === MOST_PASSES - 1)
+  for (let passes = 1; !foundNothing(last, mode); passes++) {
+    if (passes === MOST_PASSES) {
       notes.push(
         'Plain values came in while it was sealed: let whoever writes seal as well, and run this again.',
       );
+      break;
+    }
+    const units = await activities.control.measureSeal(seal.ref);
+    last = await pass(activities, { ...seal, units }, mode);
+    resumed ||= last.resumed;
+    columns = merge(columns, last.counts);
   }
+  if (resumed)
+    notes.push('Work was cut off and gone on with: maybe not all of what was sealed is counted as sealed.');
   const end = await activities.longControl.finishSeal(seal.ref, { skipRewrite: input.skipRewrite ?? false });
   return { table, columns, notes, end };
+}
+
+/** A pass that had all of its rows before it, and nothing to do with them: what it counts is what is left. */
+function foundNothing({ counts, resumed }: SealedPart, mode: SealMode): boolean {
+  return changes(counts, mode) === 0 && !resumed;
 }
 
 /** One pass over a table: each relation in ranges of pages, some at a time. */
@@ -119,7 +129,7 @@ async function pass(
   activities: Activities,
   { ref, units }: PlannedSeal,
   mode: SealMode,
-): Promise<SealCounts> {
+): Promise<SealedPart> {
   const pages = units.reduce((sum, unit) => sum + unit.pages, 0);
   const size = Math.max(PART_PAGES, Math.ceil(pages / MOST_PARTS));
   const parts = units.flatMap(({ schema, name, pages: length }): SealPart[] =>
@@ -130,15 +140,24 @@ async function pass(
     })),
   );
   let counts: SealCounts = {};
+  let resumed = false;
   const lane = async () => {
     for (let part = parts.shift(); part; part = parts.shift()) {
       const summary = `${ref.table} pages ${part.from}–${part.to}`;
-      const done = await activities.data.sealPart.executeWithOptions({ summary }, [ref, part, mode]);
-      counts = sum(counts, done);
+      const ended = await activities.data.sealPart.executeWithOptions({ summary }, [ref, part, mode]);
+      const done = sealedPart(ended);
+      counts = sum(counts, done.counts);
+      resumed ||= done.resumed;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return counts;
+  return { counts, resumed };
+}
+
+/** An activity of an earlier version gave its counts alone: a column may have any name, but its counts are no boolean. */
+function sealedPart(ended: SealedPart | SealCounts): SealedPart {
+  if (typeof ended.resumed === 'boolean') return ended as SealedPart;
+  return { counts: ended as SealCounts, resumed: false };
 }
 
 function sum(a: SealCounts, b: SealCounts): SealCounts {
