@@ -6,7 +6,7 @@
 -- everything is checked before it is converted.
 
 CREATE OR REPLACE FUNCTION lethe.retention_version() RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 2;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 3;
 
 -- C of the format: the length of the context in two bytes, and the context.
 CREATE OR REPLACE FUNCTION lethe.context_bytes(context text) RETURNS bytea
@@ -155,46 +155,85 @@ BEGIN
   RETURN CASE WHEN get_byte(opened, 0) = 118 THEN substring(opened FROM 2) END;
 END $$;
 
--- Opens, the fast way, what is one token of ASCII text that can be read; null for everything else. Before the tag it
--- checks only what keeps it from raising and what the tag does not say. Keys and body are decoded in one go.
-CREATE OR REPLACE FUNCTION lethe.open_text(token text, context text) RETURNS text
+-- The keys of a day (policy and date, as in a header) that the session may read now; null: none, or only the ring can tell.
+CREATE OR REPLACE FUNCTION lethe.day_keys(id text) RETURNS bytea
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-  joint text := current_setting('lethe.k_' || split_part(token, '.', 2), true) || split_part(token, '.', 3);
+  setting text := current_setting('lethe.k_' || id, true);
+  bytes bytea;
+BEGIN
+  IF setting IS NULL OR octet_length(setting) <> 88 OR setting COLLATE "C" ~ '[^A-Za-z0-9_-]' THEN RETURN NULL; END IF;
+  bytes := decode(replace(replace(setting, '-', '+'), '_', '/'), 'base64');
+  IF statement_timestamp() >= to_timestamp(86400::float8 * (10958 + (get_byte(bytes, 64) << 8) + get_byte(bytes, 65)))
+  THEN RETURN NULL; END IF;
+  RETURN bytes;
+END $$;
+
+-- The same of all days of some policies, for one query over many rows: first nine bytes a day, policy, date and a bar, the
+-- newest first, then the keys in that order. Empty where there are none.
+CREATE OR REPLACE FUNCTION lethe.readable_keys(policies text[]) RETURNS bytea
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  ids bytea;
+  keys bytea;
+BEGIN
+  SELECT string_agg(convert_to(id || '|', 'UTF8'), NULL ORDER BY day DESC, id), string_agg(substring(pair FOR 64), NULL ORDER BY day DESC, id)
+  INTO ids, keys
+  FROM (SELECT day, p || to_char(day, 'YYMMDD') AS id, lethe.day_keys(p || to_char(day, 'YYMMDD')) AS pair
+    FROM unnest(policies) AS p, lethe.ring_days(p) AS day OFFSET 0) AS days
+  WHERE pair IS NOT NULL;
+  RETURN coalesce(ids || keys, '');
+END $$;
+
+-- Opens, the fast way, what is one token of text that can be read; null for everything else. Before the tag it checks only
+-- what keeps it from raising and what the tag does not say. Without keys of `readable_keys` it asks the session for them.
+CREATE OR REPLACE FUNCTION lethe.open_with(token text, context text, keys bytea) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  body text := split_part(token, '.', 3);
   length integer := octet_length(token) - 14;
-  opened bytea;
+  bytes bytea;
+  header bytea;
+  at integer := 0;
   shown text;
 BEGIN
-  IF octet_length(joint) = length + 88 AND length BETWEEN 38 AND 87419 AND joint COLLATE "C" !~ '[^A-Za-z0-9_-]'
-    AND token LIKE ANY (ARRAY['lt1.%', 'lp1.%']) AND octet_length(context) <= 1024
-    AND (CASE length & 3 WHEN 0 THEN true WHEN 1 THEN false WHEN 2 THEN strpos('A.Q.g.w.', right(token, 2)) > 0
-      ELSE strpos('A.E.I.M.Q.U.Y.c.g.k.o.s.w.0.4.8.', right(token, 2)) > 0 END)
+  IF octet_length(body) = length AND length BETWEEN 38 AND 87419 AND length & 3 <> 1
+    AND (token LIKE 'lt1.%' OR token LIKE 'lp1.%') AND token COLLATE "C" !~ '[^.A-Za-z0-9_-]' AND octet_length(context) <= 1024
   THEN
-    opened := decode(replace(replace(joint, '-', '+'), '_', '/') || repeat('=', -length & 3), 'base64');
-    length := octet_length(opened) - 94;
-    IF statement_timestamp() >= to_timestamp(86400::float8 * (10958 + (get_byte(opened, 64) << 8) + get_byte(opened, 65)))
-    THEN RETURN NULL; END IF;
-    -- The header holds no backslash: its day is the name of a setting. Both streams and what they cover, in one go.
-    opened := substring(varbit_send(('x' || encode(substring(opened FROM 79), 'hex'))::varbit # ('x'
-      || CASE WHEN length > 32
-        THEN encode(lethe.keystream(substring(opened FOR 32), substring(opened FROM 67 FOR 12), length), 'hex')
-        ELSE left(encode({pgcrypto}.hmac(substring(opened FROM 67 FOR 12) || '\x00000000'::bytea, substring(opened FOR 32), 'sha256'), 'hex'), 2 * length) END
-      || left(encode({pgcrypto}.hmac(
-        left(token, 13)::bytea
-          || CASE WHEN context = '' THEN '\x0000'::bytea ELSE substring(int4send(octet_length(context)) FROM 3) || convert_to(context, 'UTF8') END
-          || substring(opened FROM 67 FOR 12 + length),
-        substring(opened FROM 33 FOR 32), 'sha256'), 'hex'), 32))::varbit) FROM 5);
+    -- No backslash is in it.
+    header := left(token, 13)::bytea;
+    IF keys IS NULL THEN
+      keys := lethe.day_keys(substr(token, 5, 8));
+      IF keys IS NULL THEN RETURN NULL; END IF;
+    ELSE
+      at := position(substring(header FROM 5 FOR 8) IN keys);
+      IF at = 0 THEN RETURN NULL; END IF;
+      at := octet_length(keys) / 73 * 9 + at / 9 * 64;
+    END IF;
+    -- Filled up with zero bits instead of "=": they and the unused bits of the last character come out as bytes behind the tag.
+    bytes := decode(replace(replace(body, '-', '+'), '_', '/') || CASE length & 3 WHEN 0 THEN '' WHEN 2 THEN 'AA' ELSE 'A' END, 'base64');
+    length := length * 3 / 4 - 28;
+    -- Both streams and what they cover, in one go.
+    bytes := substring(varbit_send(('x' || encode(substring(bytes FROM 13), 'hex'))::varbit # ('x' || encode(
+      CASE WHEN length > 32 THEN lethe.keystream(substring(keys FROM at + 1 FOR 32), substring(bytes FOR 12), length)
+        ELSE substring({pgcrypto}.hmac(substring(bytes FOR 12) || '\x00000000'::bytea, substring(keys FROM at + 1 FOR 32), 'sha256') FOR length) END
+      || substring({pgcrypto}.hmac(
+        header || CASE WHEN context = '' THEN '\x0000'::bytea ELSE substring(int4send(octet_length(context)) FROM 3) || convert_to(context, 'UTF8') END
+          || substring(bytes FOR 12 + length),
+        substring(keys FROM at + 33 FOR 32), 'sha256') FOR 16)
+      || CASE octet_length(bytes) - length WHEN 28 THEN ''::bytea WHEN 29 THEN '\x00' ELSE '\x0000' END, 'hex'))::varbit) FROM 5);
     -- Counted, not compared: the time must not depend on where the tags differ.
-    IF bit_count(substring(opened FROM length + 1)) = 0 THEN
-      opened := substring(opened FOR length);
+    IF bit_count(substring(bytes FROM length + 1)) = 0 THEN
+      bytes := substring(bytes FOR length);
       IF token LIKE 'lp%' THEN
-        opened := rtrim(opened, '\x00'::bytea);
-        length := octet_length(opened) - 1;
-        IF length < 0 OR get_byte(opened, length) <> 128 THEN RETURN NULL; END IF;
-        opened := substring(opened FOR length);
+        bytes := rtrim(bytes, '\x00'::bytea);
+        length := octet_length(bytes) - 1;
+        IF length < 0 OR get_byte(bytes, length) <> 128 THEN RETURN NULL; END IF;
+        bytes := substring(bytes FOR length);
       END IF;
-      shown := encode(opened, 'escape');
+      shown := encode(bytes, 'escape');
       IF octet_length(shown) = length THEN RETURN shown; END IF;
+      IF lethe.is_text(bytes) THEN RETURN convert_from(bytes, 'UTF8'); END IF;
     END IF;
   END IF;
   RETURN NULL;
@@ -235,7 +274,7 @@ BEGIN
       covered := at - 1;
     END IF;
     what := 110;
-    shown := lethe.open_text(found, context);
+    shown := lethe.open_with(found, context, NULL);
     IF shown IS NOT NULL THEN
       what := 118;
     ELSIF lethe.is_token(found) THEN
@@ -281,7 +320,22 @@ CREATE OR REPLACE FUNCTION lethe.reveal(
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN strpos(value, '1.') > 0
-  THEN coalesce(lethe.open_text(value, context), lethe.reveal_any(value, context, expired, no_key, tampered, "binary"))
+  THEN coalesce(lethe.open_with(value, context, NULL), lethe.reveal_any(value, context, expired, no_key, tampered, "binary"))
+  ELSE value END;
+
+-- The same with keys that were asked for once, by masked views of columns that are sealed whole.
+CREATE OR REPLACE FUNCTION lethe.reveal_with(
+  value text,
+  context text,
+  keys bytea,
+  expired text DEFAULT '[expired]',
+  no_key text DEFAULT '[no key]',
+  tampered text DEFAULT '[tampered]',
+  "binary" text DEFAULT '[binary]'
+) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN strpos(value, '1.') > 0
+  THEN coalesce(lethe.open_with(value, context, keys), lethe.reveal_any(value, context, expired, no_key, tampered, "binary"))
   ELSE value END;
 
 -- Seals bytes under a given salt, or under that of deterministic tokens where it is null.
@@ -330,7 +384,7 @@ BEGIN
     body := body || lethe.xor(value, lethe.keystream(substring(keys FOR 32), salt, octet_length(value)));
   END IF;
   body := body || substring({pgcrypto}.hmac(header || c || body, substring(keys FROM 33 FOR 32), 'sha256') FOR 16);
-  RETURN convert_from(header, 'UTF8') || translate(encode(body, 'base64'), E'+/=\n', '-_') || '.';
+  RETURN convert_from(header, 'UTF8') || replace(replace(replace(replace(encode(body, 'base64'), E'\n', ''), '+', '-'), '/', '_'), '=', '') || '.';
 END $$;
 
 CREATE OR REPLACE FUNCTION lethe.today() RETURNS date
@@ -445,7 +499,7 @@ BEGIN
     WHEN 'string' THEN
       value := document #>> '{}';
       IF strpos(value, '1.') = 0 THEN RETURN document; END IF;
-      shown := lethe.open_text(value, context);
+      shown := lethe.open_with(value, context, NULL);
       IF shown IS NOT NULL THEN RETURN to_jsonb(shown); END IF;
       IF lethe.is_token(value) AND lethe.outcome(value, context) = 'tampered' THEN
         opened := lethe.open_token(value, context || '#json');
@@ -461,6 +515,22 @@ BEGIN
   END CASE;
 END $$;
 
+-- The days that the ring of a policy opens, as far as the calendar says; none without a ring.
+CREATE OR REPLACE FUNCTION lethe.ring_days(policy text) RETURNS SETOF date
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  ring text := current_setting('lethe.r_' || policy, true);
+  first date;
+  last date;
+BEGIN
+  IF ring IS NULL OR ring COLLATE "C" !~ '^[0-9]{6},[0-9]{6},' OR policy COLLATE "C" !~ '^[a-z0-9]{2}$'
+    OR NOT lethe.is_date(left(ring, 6)) OR NOT lethe.is_date(substr(ring, 8, 6)) THEN RETURN; END IF;
+  first := ('20' || substr(ring, 8, 6))::date;
+  last := ('20' || left(ring, 6))::date;
+  IF split_part(ring, ',', 3) <> '' THEN last := greatest(last, lethe.today()); END IF;
+  RETURN QUERY SELECT first + n FROM generate_series(0, least(last - first, 36525)) AS n;
+END $$;
+
 -- The tokens that an equal text has on each day that can be read, for `column = ANY (…)` and an index on the column; of
 -- policies whose tokens are deterministic only. Null without a ring of the policy.
 CREATE OR REPLACE FUNCTION lethe.search_tokens(
@@ -468,18 +538,11 @@ CREATE OR REPLACE FUNCTION lethe.search_tokens(
 ) RETURNS text[]
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-  ring text := current_setting('lethe.r_' || policy, true);
-  tokens text[] := '{}';
-  first date;
-  last date;
+  tokens text[];
   day date;
 BEGIN
-  IF ring IS NULL OR ring COLLATE "C" !~ '^[0-9]{6},[0-9]{6},' OR policy COLLATE "C" !~ '^[a-z0-9]{2}$'
-    OR NOT lethe.is_date(left(ring, 6)) OR NOT lethe.is_date(substr(ring, 8, 6)) THEN RETURN NULL; END IF;
-  first := ('20' || substr(ring, 8, 6))::date;
-  last := ('20' || left(ring, 6))::date;
-  IF split_part(ring, ',', 3) <> '' THEN last := greatest(last, lethe.today()); END IF;
-  FOR day IN SELECT first + n FROM generate_series(0, least(last - first, 36525)) AS n LOOP
+  FOR day IN SELECT * FROM lethe.ring_days(policy) LOOP
+    tokens := coalesce(tokens, '{}');
     IF lethe.closed(policy || to_char(day, 'YYMMDD')) IS NULL THEN
       tokens := tokens || lethe.seal_deterministic(value, policy, context, day, pad);
     END IF;

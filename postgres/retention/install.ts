@@ -4,7 +4,7 @@ import { quoteIdent } from '../identifiers.js';
 import { query, type Session, withTransaction } from '../session.js';
 
 /** What `lethe.retention_version()` gives of these functions. */
-export const RETENTION_VERSION = 2;
+export const RETENTION_VERSION = 3;
 
 /**
  * Creates or renews `lethe.seal`, `lethe.reveal`, `lethe.reveal_bytes`, `lethe.seal_json`, `lethe.reveal_json` and what

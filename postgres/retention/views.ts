@@ -1,7 +1,7 @@
 import type { RetentionFile, SealedColumn, SealedTable } from '../../job/retention/types.js';
 import { type CatalogColumn, type CatalogTable, type TableName, tableText } from '../../plan/catalog.js';
 import { quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
-import { byPolicy } from './choices.js';
+import { byPolicy, chosenPolicies } from './choices.js';
 
 /** What others than readers see in the place of a value. */
 export const HIDDEN = '[hidden]';
@@ -52,12 +52,17 @@ function shown(
   const reads = `(SELECT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = ANY (ARRAY[${readers
     .map(quoteLiteral)
     .join(', ')}]::name[]) AND pg_catalog.pg_has_role(r.oid, 'USAGE')))`;
+  const ids = chosenPolicies(how, policies).map(({ policy }) => quoteLiteral(policy.id));
+  // Not correlated: evaluated once a query, when the first token is met.
+  const keys = `(SELECT lethe.readable_keys(ARRAY[${ids.join(', ')}]))`;
   const reveal = (context: string, expired: string | null) => {
     const named =
       expired === '[expired]' ? '' : `, expired => ${expired === null ? 'NULL' : quoteLiteral(expired)}`;
-    return json
-      ? `lethe.reveal_json(${value}::jsonb, ${quoteLiteral(context)}${named})`
-      : `lethe.reveal(${textOf(value, column)}, ${quoteLiteral(context)}${named})`;
+    if (json) return `lethe.reveal_json(${value}::jsonb, ${quoteLiteral(context)}${named})`;
+    const of = `${textOf(value, column)}, ${quoteLiteral(context)}`;
+    return how.pattern === undefined
+      ? `lethe.reveal_with(${of}, ${keys}${named})`
+      : `lethe.reveal(${of}${named})`;
   };
   const revealed = byPolicy(
     how,

@@ -81,14 +81,16 @@ onVersions('sealing and revealing in the database', (version) => {
           const [row] = await query(
             other,
             `SELECT lethe.outcome($1, $2) AS outcome, encode(lethe.reveal_bytes($1, $2), 'hex') AS plain,
-               lethe.reveal($1, $2) AS shown`,
-            [vector.token, vector.context],
+               lethe.reveal($1, $2) AS shown,
+               lethe.reveal_with($1, $2, lethe.readable_keys($3)) AS viewed`,
+            [vector.token, vector.context, [vector.token.slice(4, 6)]],
           );
           if (row!.outcome !== vector.outcome) wrong.push([i, vector.outcome, row!.outcome]);
           if (row!.plain !== (vector.outcome === 'value' ? vector.plaintext : null))
             wrong.push([i, 'plaintext']);
           const shown = revealText(new Revealer(new Keyring(rings), vector.context), vector.token);
           if (row!.shown !== shown) wrong.push([i, 'shown']);
+          if (row!.viewed !== shown) wrong.push([i, 'viewed']);
           const header = parseHeader(vector.token.slice(0, 13));
           if (!vector.dayKey || !['value', 'expired', 'noKey'].includes(vector.outcome) || rings.length === 0)
             continue;
@@ -262,6 +264,7 @@ onVersions('sealing and revealing in the database', (version) => {
       );
     }
     const sql = `SELECT token, lethe.reveal(token) AS shown, lethe.outcome(token) AS outcome,
+      lethe.reveal_with(token, '', (SELECT lethe.readable_keys('{ip}'))) AS viewed,
       lethe.reveal_json(to_jsonb(token)) #>> '{}' AS leaf FROM public.parallel_token`;
     const plan = await query(session, `EXPLAIN (ANALYZE, COSTS off, TIMING off) ${sql}`);
     expect(plan.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Workers Launched: [12]/);
@@ -269,9 +272,10 @@ onVersions('sealing and revealing in the database', (version) => {
     expect(rows.length).toBe(mutated.length * 4);
     const revealer = new Revealer(keyring);
     const opened = revealer.openAll(rows.map(({ token }) => token!));
-    for (const [i, { token, shown, outcome, leaf }] of rows.entries()) {
+    for (const [i, { token, shown, viewed, outcome, leaf }] of rows.entries()) {
       expect(outcome).toBe(opened[i]!.outcome);
       expect(shown).toBe(revealText(revealer, token!));
+      expect(viewed).toBe(shown);
       expect(leaf).toBe(shown);
     }
     const functions = await query(
@@ -314,11 +318,12 @@ onVersions('sealing and revealing in the database', (version) => {
         const [row] = await query(
           other,
           `SELECT lethe.reveal($1) AS shown, lethe.outcome($1) AS outcome, lethe.reveal_bytes($1) AS bytes,
-             lethe.search_tokens('ip', '', 'x') IS NULL AS searched`,
+             lethe.reveal_with($1, '', lethe.readable_keys('{ip}')) AS viewed, lethe.search_tokens('ip', '', 'x') IS NULL AS searched`,
           [token],
         );
-        expect([settings, row!.shown, row!.outcome, row!.bytes]).toEqual([
+        expect([settings, row!.shown, row!.viewed, row!.outcome, row!.bytes]).toEqual([
           settings,
+          '[no key]',
           '[no key]',
           'noKey',
           null,
