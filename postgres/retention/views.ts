@@ -59,10 +59,8 @@ function shown(
     const named =
       expired === '[expired]' ? '' : `, expired => ${expired === null ? 'NULL' : quoteLiteral(expired)}`;
     if (json) return `lethe.reveal_json(${value}::jsonb, ${quoteLiteral(context)}${named})`;
-    const of = `${textOf(value, column)}, ${quoteLiteral(context)}`;
-    return how.pattern === undefined
-      ? `lethe.reveal_with(${of}, ${keys}${named})`
-      : `lethe.reveal(${of}${named})`;
+    const routine = how.pattern === undefined ? 'lethe.reveal_with' : 'lethe.reveal_inside';
+    return `${routine}(${textOf(value, column)}, ${quoteLiteral(context)}, ${keys}${named})`;
   };
   const revealed = byPolicy(
     how,

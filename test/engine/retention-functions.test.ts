@@ -160,6 +160,8 @@ onVersions('sealing and revealing in the database', (version) => {
       expect(await one(`SELECT lethe.reveal($1, expired => NULL, tampered => '?')`, [text])).toBe(
         revealText(revealer, text, { markers }),
       );
+      const inside = `SELECT lethe.reveal_inside($1, '', lethe.readable_keys('{ip}'))`;
+      expect(await one(inside, [text])).toBe(revealText(revealer, text));
     }
   });
 
