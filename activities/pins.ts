@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JobKeys } from '../anonymize/keys.js';
-import { versions } from '../anonymize/registry.js';
-import type { TransformerSpec } from '../anonymize/transformer.js';
 import { LetheError } from '../errors/errors.js';
 import type { Pins } from '../ledger/types.js';
-import type { Plan } from '../plan/plan.js';
+import type { Connection } from '../mongo/connection.js';
+import { readIdentity as readDocumentIdentity } from '../mongo/identity.js';
+import type { DatabaseIdentity } from '../plan/catalog.js';
+import { versionsOf } from '../plan/pins.js';
 import { readIdentity } from '../postgres/catalog/identity.js';
 import type { Session } from '../postgres/session.js';
 
@@ -15,32 +16,31 @@ import type { Session } from '../postgres/session.js';
  * @throws LetheError `PinMismatch` naming what differs; another worker may fit.
  */
 export async function checkPins(session: Session, pins: Pins, keys: JobKeys): Promise<void> {
+  refuseMisfit(isDeepStrictEqual(await readIdentity(session), pins.plan.destination), pins, keys);
+}
+
+/** The same over MongoDB. */
+export async function checkDocumentPins(destination: Connection, pins: Pins, keys: JobKeys): Promise<void> {
+  refuseMisfit(isDatabase(await readDocumentIdentity(destination), pins.plan.destination), pins, keys);
+}
+
+/** Two identities of databases of MongoDB are one. */
+export function isDatabase(a: DatabaseIdentity, b: DatabaseIdentity): boolean {
+  return a.system === b.system && a.name === b.name;
+}
+
+function refuseMisfit(sameDestination: boolean, pins: Pins, keys: JobKeys): void {
   const differs: string[] = [];
   if (keys.check !== pins.keyCheck) differs.push('the job key (the `key:` reference gives another key here)');
-  const identity = await readIdentity(session);
-  if (!isDeepStrictEqual(identity, pins.plan.destination)) {
-    differs.push('the destination (its reference leads to another database here)');
-  }
-  const here = versions(specsOf(pins.plan));
+  if (!sameDestination) differs.push('the destination (its reference leads to another database here)');
+  const here = versionsOf(pins.plan.tables);
   for (const [name, version] of Object.entries(pins.plan.versions)) {
     if (here[name] !== version)
       differs.push(`${name} (the run pinned ${version}, here it is ${here[name] ?? 'unknown'})`);
   }
-  if (differs.length > 0) {
-    throw new LetheError(
-      'PinMismatch',
-      `This worker does not fit the run: it differs in ${differs.join('; ')}. Give all workers the same configuration and version.`,
-    );
-  }
-}
-
-function* specsOf(plan: Plan): Iterable<TransformerSpec> {
-  for (const { columns } of plan.tables) {
-    for (const { branches } of columns) {
-      for (const { apply, otherwise } of branches) {
-        yield apply;
-        if (otherwise) yield otherwise;
-      }
-    }
-  }
+  if (differs.length === 0) return;
+  throw new LetheError(
+    'PinMismatch',
+    `This worker does not fit the run: it differs in ${differs.join('; ')}. Give all workers the same configuration and version.`,
+  );
 }

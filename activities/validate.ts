@@ -72,6 +72,6 @@ async function inspectTask(deps: Dependencies, run: OpenRun, facts: RunFacts): P
 }
 
 /** Histories and reports stay small; the ledger has it all. */
-function withoutDetails({ details: _, ...check }: CheckResult): CheckResult {
+export function withoutDetails({ details: _, ...check }: CheckResult): CheckResult {
   return check;
 }

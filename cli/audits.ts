@@ -6,12 +6,14 @@ import { didYouMean } from '../job/nearest.js';
 import { resolveReference } from '../job/references.js';
 import type { Job } from '../job/types.js';
 import { type AuditedLedger, type AuditKeys, auditLedger } from '../ledger/audit/audit.js';
+import type { EvidencePlace, RowAudit } from '../ledger/audit/evidence.js';
 import type { AuditFinding, CheckOutcome, Findings } from '../ledger/audit/findings.js';
 import type { BatchRecord } from '../ledger/records.js';
+import { auditDocument, auditDocumentSample, type DocumentAuditSource } from '../mongo/audit.js';
 import { openBounds as openDocumentBounds } from '../mongo/ledger/seals.js';
 import { tableText } from '../plan/catalog.js';
 import type { Plan } from '../plan/plan.js';
-import { auditRow, type EvidencePlace, type RowAudit } from '../postgres/audit/row.js';
+import { auditRow } from '../postgres/audit/row.js';
 import { auditSample } from '../postgres/audit/sample.js';
 import type { AuditSource } from '../postgres/audit/source.js';
 import { openBounds } from '../postgres/load/seals.js';
@@ -63,11 +65,6 @@ export async function audit(ledger: AuditableLedger, options: AuditOptions): Pro
   const fits = means.keys?.check === run.pins.keyCheck;
   const keys = fits ? means.keys : undefined;
   const { engine } = run.pins.plan;
-  if (engine === 'mongo' && options.row)
-    throw new LetheError(
-      'JobInvalid',
-      '--row does not work on MongoDB; its ledger keeps no digests of documents.',
-    );
   const sample = new Reservoir(options.row ? 0 : options.sample, ledger);
   const findings = await auditLedger(ledger, auditKeys(run.run, means, keys, options, engine), (batch) =>
     sample.offer(batch),
@@ -91,12 +88,6 @@ export async function audit(ledger: AuditableLedger, options: AuditOptions): Pro
       'unchecked',
       'sample',
       'The source is read again only with the job file and its key, by rules whose signature holds.',
-    );
-  } else if (engine === 'mongo') {
-    findings.add(
-      'unchecked',
-      'sample',
-      'Documents are not read again: MongoDB holds no state of the source.',
     );
   } else if (options.sample > 0) {
     await trySample(ledger, source, keys, sample.taken, findings);
@@ -173,25 +164,27 @@ export function auditKeys(
   };
 }
 
-async function sourceOf(job: Job, { source }: AuditOptions): Promise<AuditSource> {
+/** A source that an audit reads, on either engine. */
+interface ReadSource extends AuditSource, DocumentAuditSource {}
+
+async function sourceOf(job: Job, { source }: AuditOptions): Promise<ReadSource> {
   const url = await resolveReference(source ?? job.source.url);
-  return { options: { url, encoding: job.source.encoding }, elsewhere: source !== undefined };
+  return { url, options: { url, encoding: job.source.encoding }, elsewhere: source !== undefined };
 }
 
 /** A source that cannot be read says nothing about the ledger. */
 async function trySample(
   ledger: AuditableLedger,
-  source: AuditSource,
+  source: ReadSource,
   keys: JobKeys,
   batches: readonly BatchRecord[],
   findings: Findings,
 ): Promise<void> {
   const pins = ledger.segments.map((segment) => segment.pins);
+  const evidence = (batch: BatchRecord) => ledger.evidence(batch);
+  const reread = pins[0]?.plan.engine === 'mongo' ? auditDocumentSample : auditSample;
   try {
-    await auditSample(
-      { source, pins, keys, run: ledger.run.run, batches, evidence: (batch) => ledger.evidence(batch) },
-      findings,
-    );
+    await reread({ source, pins, keys, run: ledger.run.run, batches, evidence }, findings);
   } catch (error) {
     if (!(error instanceof LetheError)) throw error;
     findings.add('unchecked', 'sample', `The source could not be read again. ${error.message}`);
@@ -200,7 +193,7 @@ async function trySample(
 
 async function rowOf(
   ledger: AuditableLedger,
-  source: AuditSource,
+  source: ReadSource,
   keys: JobKeys,
   [name = '', ...key]: readonly string[],
 ): Promise<RowAudit> {
@@ -210,7 +203,8 @@ async function rowOf(
   if (!table) {
     throw new LetheError('ObjectMissing', `The run has no table "${name}"${didYouMean(name, names)}.`);
   }
-  return auditRow({
+  const look = pins.plan.engine === 'mongo' ? auditDocument : auditRow;
+  return look({
     ...{ source, pins, keys, table, key },
     run: ledger.run.run,
     quarantine: ledger.quarantine,

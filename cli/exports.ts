@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Signer } from '../crypto/sign.js';
 import { LetheError } from '../errors/errors.js';
+import { placeOf } from '../ledger/audit/evidence.js';
 import { type ExportLine, ExportReader, ExportWriter } from '../ledger/export.js';
 import type {
   BatchRecord,
@@ -11,29 +12,24 @@ import type {
   RunRecord,
   Segment,
 } from '../ledger/records.js';
-import { readEvidence, readLedgerOf } from '../postgres/ledger/records.js';
-import { listRuns } from '../postgres/ledger/runs.js';
-import type { Session } from '../postgres/session.js';
 import type { AuditableLedger } from './audits.js';
 
 /** Runs of one job that are exported at most. */
-const RUNS = 100_000;
+export const EXPORTED_RUNS = 100_000;
 
-/** Writes all runs of a job to a file, signed. In the caller's transaction, so that it is one state. Returns how many. */
+/** Writes runs of a job, the oldest first, to a file, signed. Returns how many. */
 export async function exportLedger(
-  session: Session,
   job: string,
-  file: string,
-  signer: Signer,
+  runs: readonly string[],
+  read: (run: string) => Promise<AuditableLedger>,
+  { file, signer }: { readonly file: string; readonly signer: Signer },
 ): Promise<number> {
   const out = createWriteStream(file);
   try {
     await once(out, 'open');
     const writer = new ExportWriter();
-    const runs = await listRuns(session, { job, limit: RUNS });
     await write(out, writer.line({ kind: 'ledger', format: 1, job, exportedAt: new Date().toISOString() }));
-    for (const { run } of runs.reverse())
-      await exportRun(session, run, (line) => write(out, writer.line(line)));
+    for (const run of runs) await exportRun(await read(run), (line) => write(out, writer.line(line)));
     await write(out, writer.end(signer));
     out.end();
     await once(out, 'finish');
@@ -46,19 +42,16 @@ export async function exportLedger(
 }
 
 async function exportRun(
-  session: Session,
-  run: string,
+  ledger: AuditableLedger,
   put: (line: Exclude<ExportLine, { kind: 'end' }>) => Promise<void>,
 ): Promise<void> {
-  const ledger = await readLedgerOf(session, run);
+  const { run } = ledger.run;
   await put({ kind: 'run', record: ledger.run });
   for (const record of ledger.segments) await put({ kind: 'segment', run, record });
   for (const record of ledger.partitions) await put({ kind: 'partition', run, record });
   for (const record of ledger.quarantine) await put({ kind: 'quarantine', run, record });
   for await (const record of ledger.batches) {
-    const { partition, batch } = record;
-    const evidence =
-      record.facts.evidenceDigest === '' ? undefined : await readEvidence(session, { run, partition, batch });
+    const evidence = record.facts.evidenceDigest === '' ? undefined : await ledger.evidence(record);
     await put({ kind: 'batch', run, record, ...(evidence && { evidence: evidence.toString('base64') }) });
   }
 }
@@ -117,9 +110,8 @@ async function ledgerOf(file: string, id: string, runs: readonly RunRecord[]): P
     },
     async findEvidence(table, digest) {
       for await (const { record, evidence } of evidenceOf(file, id)) {
-        const at = record.table === table ? evidence.indexOf(digest) : -1;
-        if (at < 0 || at % digest.length !== 0) continue;
-        return { partition: record.partition, batch: record.batch, row: at / digest.length };
+        const row = record.table === table ? placeOf(evidence, digest) : -1;
+        if (row >= 0) return { partition: record.partition, batch: record.batch, row };
       }
       return undefined;
     },

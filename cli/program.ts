@@ -18,7 +18,7 @@ const COMMANDS: readonly Entry[] = [
   ['keygen', 'Make a job key: 32 random bytes, base64.', () => import('./commands/keygen.js')],
   [
     'grants <JOB>',
-    'Print the least SQL that lets a role run the job, for both sides.',
+    'Print the least SQL, or commands of mongosh, that lets a role run the job, for both sides.',
     () => import('./commands/grants.js'),
   ],
   [
@@ -39,7 +39,7 @@ const COMMANDS: readonly Entry[] = [
   ],
   [
     'restore <DEST>',
-    'Put back what ended runs took away: constraints, indexes, triggers.',
+    'Put back what ended runs took away (constraints, indexes, triggers), or left behind (collections).',
     () => import('./commands/restore.js'),
   ],
   [

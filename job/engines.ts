@@ -21,7 +21,6 @@ const ONLY_POSTGRES: readonly (readonly [Path, string])[] = [
   [['destination', 'schemas'], 'MongoDB has databases: write databases'],
   [['destination', 'createSchema'], 'collections are made with their options and indexes: leave this out'],
   [['destination', 'deleteMissing'], 'upsert on MongoDB does not follow deletions yet: use mode: replace'],
-  [['ledger'], 'earlier runs are not removed on MongoDB yet: leave this out'],
   [['rules'], 'rules match columns of tables; on MongoDB decide fields under collections'],
   [['retention'], 'nothing is sealed on the way into MongoDB yet: leave this out'],
   [['tables'], 'MongoDB has collections: write collections'],
@@ -38,7 +37,13 @@ export function refuseForeign(raw: Record<string, unknown>, engine: Engine, read
     for (const step of path) value = isRecord(value) ? value[step] : undefined;
     if (value !== undefined) reading.mistake(path, message, 'key');
   }
-  if (engine === 'mongo' && raw.evidence === 'row') {
-    reading.mistake(['evidence'], 'evidence per document is not kept on MongoDB yet: write batch', 'key');
+  const collections = Object.values(isRecord(raw.collections) ? raw.collections : {});
+  const pushed = collections.some((collection) => isRecord(collection) && collection.pushdown === true);
+  if (engine === 'mongo' && raw.evidence === 'row' && pushed) {
+    reading.mistake(
+      ['evidence'],
+      'what is pushed down is seen by no worker, so there are no digests of its documents: write batch, or leave pushdown out',
+      'key',
+    );
   }
 }

@@ -26,3 +26,20 @@ export function fails({ ok, severity }: Pick<CheckResult, 'ok' | 'severity'>): b
 export function warns({ ok, severity }: Pick<CheckResult, 'ok' | 'severity'>): boolean {
   return !ok && severity === 'warn';
 }
+
+/** One time that a run was checked. */
+export interface CheckRecord {
+  readonly run: string;
+  readonly job: string;
+  /** ISO 8601, UTC. */
+  readonly checkedAt: string;
+  /** `run`: at its end; `validate`: by `lethe validate`. */
+  readonly origin: 'run' | 'validate';
+  readonly ok: boolean;
+  readonly seconds: number;
+  /** State of the source that was read, where it has states that can be named. */
+  readonly sourceSnapshot?: string;
+  readonly checks: readonly CheckResult[];
+  /** By column, as the report shows it: numbers only. */
+  readonly distributions: readonly unknown[];
+}

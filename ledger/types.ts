@@ -123,3 +123,24 @@ export interface QuarantineReason {
   readonly rule?: string;
   readonly message: string;
 }
+
+/** A replay as it begins. */
+export interface NewReplay {
+  readonly run: string;
+  readonly namespace: string;
+  readonly workflowId: string;
+  /** First execution of the workflow: a retry has the same. */
+  readonly execution: string;
+  /** What it works by: the run's plan, with what a corrected job changed. */
+  readonly plan: Plan;
+  readonly jobText: string;
+}
+
+/** Which runs of a job stay in its ledger. */
+export interface PruneOptions {
+  readonly job: string;
+  /** Runs that ended longer ago go. */
+  readonly keepSeconds?: number;
+  /** So many of the newest stay, whatever their age. */
+  readonly keepRuns?: number;
+}

@@ -88,25 +88,32 @@ async function makeIndexes(
 const LATE_MS = 500;
 const MOST_ROUNDS = 20;
 
-/** Removes what runs that are over wrote into and never put in place. `kept`: run ids whose collections stay. */
+/** A collection that a run writes into; its first group is the run. */
+export const RUN_COLLECTION = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/;
+
+/** The databases that a plan writes. */
+export function databasesOfPlan({ tables }: Plan): ReadonlySet<string> {
+  return new Set(tables.map(({ destination }) => destination.schema));
+}
+
+/** Removes what runs that are over wrote into and never put in place. `isLeft`: those whose collections go. */
 export async function dropLeftovers(
   { client }: Connection,
-  plan: Plan,
-  kept: ReadonlySet<string>,
+  databases: Iterable<string>,
+  isLeft: (run: string) => boolean,
 ): Promise<void> {
-  const databases = new Set(plan.tables.map(({ destination }) => destination.schema));
   for (const schema of databases) {
     const db = client.db(schema);
-    for (let round = 0; round < MOST_ROUNDS && (await dropFound(db, kept)); round++) await sleep(LATE_MS);
+    for (let round = 0; round < MOST_ROUNDS && (await dropFound(db, isLeft)); round++) await sleep(LATE_MS);
   }
 }
 
 /** Whether there was anything to drop. */
-async function dropFound(db: Db, kept: ReadonlySet<string>): Promise<boolean> {
+async function dropFound(db: Db, isLeft: (run: string) => boolean): Promise<boolean> {
   let found = false;
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
-    const run = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/.exec(name)?.[1];
-    if (run === undefined || kept.has(run)) continue;
+    const run = RUN_COLLECTION.exec(name)?.[1];
+    if (run === undefined || !isLeft(run)) continue;
     found = true;
     await db
       .collection(name)
@@ -125,6 +132,8 @@ export async function putInPlace(
 ): Promise<string[]> {
   if (plan.mode === 'replace') {
     const done = new Set((await ledger.runs.findOne({ _id: run }))?.renamed ?? []);
+    // From here on only going on puts things right.
+    await ledger.runs.updateOne({ _id: run }, { $set: { placing: true } });
     for (const table of plan.tables) {
       if (done.has(table.id)) continue;
       await checkOwner(ledger, table.destination, run);

@@ -54,11 +54,16 @@ export async function withConnection<T>(
   }
 }
 
-function settings({ role, applicationName, timeoutMs, connections }: ConnectionOptions) {
+function settings({ url, role, applicationName, timeoutMs, connections }: ConnectionOptions) {
+  // What a URL says counts, unless we are in a hurry.
+  const timeout = (name: string) =>
+    timeoutMs === undefined && new RegExp(`[?&]${name}=`, 'i').test(url)
+      ? {}
+      : { [name]: timeoutMs ?? 10_000 };
   return {
     appName: applicationName.slice(0, 127),
-    serverSelectionTimeoutMS: timeoutMs ?? 10_000,
-    connectTimeoutMS: timeoutMs ?? 10_000,
+    ...timeout('serverSelectionTimeoutMS'),
+    ...timeout('connectTimeoutMS'),
     maxPoolSize: connections ?? 4,
     // What the ledger says is written must survive a change of the primary.
     ...(role === 'destination' && { writeConcern: { w: 'majority' as const } }),

@@ -41,3 +41,14 @@ export async function checkOwner(ledger: Ledger, table: TableName, run: string):
     `Run ${run} no longer owns ${tableText(table)}: a later run took it over. Nothing more is written by this one.`,
   );
 }
+
+/** Lets go of a collection that is a run's; false when it is not. What that run still writes fails from then on. */
+export async function release(
+  { fences, partitions }: Ledger,
+  table: TableName,
+  run: string,
+): Promise<boolean> {
+  const { deletedCount } = await fences.deleteOne({ _id: tableText(table), run });
+  if (deletedCount > 0) await partitions.updateMany({ run }, { $inc: { writes: 1 } });
+  return deletedCount > 0;
+}

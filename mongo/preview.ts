@@ -44,7 +44,7 @@ export async function previewDocuments(
 }
 
 /** What a text may mean as an `_id`. Numbers of all types are equal to the server. */
-function idsOf(text: string): unknown[] {
+export function idsOf(text: string): unknown[] {
   const ids: unknown[] = [text];
   if (/^[0-9a-f]{24}$/i.test(text)) ids.push(new ObjectId(text));
   if (UUID.isValid(text)) ids.push(new UUID(text));

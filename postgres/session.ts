@@ -116,7 +116,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   if (/^mongodb(\+srv)?:/.test(options.url)) {
     throw new LetheError(
       'JobInvalid',
-      `The ${options.role} is MongoDB, over which this does not work yet. docs/mongodb.md says what does: plan, sync, runs, show, cancel, claim, init, doctor, apply.`,
+      `The ${options.role} is MongoDB, over which this does not work yet. docs/mongodb.md says what does.`,
     );
   }
   const where = `connecting to the ${options.role}`;

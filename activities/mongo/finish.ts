@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { fails } from '../../ledger/checks.js';
 import { type RunReport, reportBase, reportedPartitions, signReport } from '../../ledger/report.js';
 import type { RunRef } from '../../ledger/types.js';
-import { dropLeftovers, putInPlace } from '../../mongo/collections.js';
+import { databasesOfPlan, dropLeftovers, putInPlace } from '../../mongo/collections.js';
+import { prunableRuns, pruneRuns } from '../../mongo/ledger/prune.js';
 import { previousSignature } from '../../mongo/ledger/replays.js';
 import { advanceRun, endRun } from '../../mongo/ledger/runs.js';
 import {
@@ -11,42 +12,39 @@ import {
   quarantineRecords,
   summarize,
 } from '../../mongo/ledger/summary.js';
-import { readFacts } from '../../mongo/validate.js';
 import { tableText } from '../../plan/catalog.js';
-import { limit } from '../../quality/budget.js';
-import { judgeDocuments } from '../../quality/documents.js';
+import { checkDocuments } from '../../quality/checkDocuments.js';
 import { settingsOf } from '../../quality/run.js';
 import type { Dependencies } from '../dependencies.js';
 import { countRun } from '../metrics.js';
+import { beating } from '../run.js';
 import type { RunEnd, RunVerdict } from '../types.js';
+import { withoutDetails } from '../validate.js';
 import { type OpenDocumentRun, withDocumentRun, withDocumentSource } from './run.js';
-
-/** Documents of each collection that are transformed again at the end of a run, at most. */
-const AGAIN = 1_000;
 
 /** Checks what was loaded: counts against the ledger, references, leaks, and a sample transformed again. */
 export function validateRun(deps: Dependencies, ref: RunRef): Promise<RunVerdict> {
-  return withDocumentRun(deps, ref, (run) =>
-    withDocumentSource(deps, run, async (source) => {
-      const { ledger, pins, keys } = run;
-      await advanceRun(ledger, ref.run, 'validating');
-      const settings = settingsOf(pins.plan);
-      const task = {
-        ...{ run: ref.run, plan: pins.plan, keys },
-        again: settings.recompute.severity === 'off' ? 0 : Math.min(AGAIN, limit(settings.recompute.rows)),
-        followed: limit(settings.constraints.rows),
-      };
-      const checks = judgeDocuments(pins.plan, settings, await readFacts(task, source, run.destination));
-      const reasons = await quarantineReasons(ledger, ref.run);
-      const name = nameOf(run);
-      const tables = await summarize(ledger, ref.run);
-      return {
-        ok: !checks.some(fails) && reasons.length === 0,
-        rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-        quarantined: reasons.map(({ table, ...rest }) => ({ table: name(table), ...rest })),
-        checks,
-      };
-    }),
+  return beating(() =>
+    withDocumentRun(deps, ref, (run) =>
+      withDocumentSource(deps, run, async (source) => {
+        const { ledger, pins, keys, row, destination } = run;
+        await advanceRun(ledger, ref.run, 'validating');
+        const check = {
+          ...{ row, pins, keys, settings: settingsOf(pins.plan), segment: ref.replay ?? 0 },
+          origin: 'run',
+        } as const;
+        const checks = await checkDocuments(check, source, destination);
+        const reasons = await quarantineReasons(ledger, ref.run);
+        const name = nameOf(run);
+        const tables = await summarize(ledger, ref.run);
+        return {
+          ok: !checks.some(fails) && reasons.length === 0,
+          rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+          quarantined: reasons.map(({ table, ...rest }) => ({ table: name(table), ...rest })),
+          checks: checks.map(withoutDetails),
+        };
+      }),
+    ),
   );
 }
 
@@ -72,14 +70,23 @@ export async function finishRun(deps: Dependencies, ref: RunRef, end: RunEnd): P
       if (end.state !== 'failed' || end.error === 'RowsQuarantined') {
         await ledger.ids.deleteMany({ run: ref.run });
       }
+      if (end.state === 'complete') await prune(run);
     },
     { ended: true },
   );
 }
 
+/** Removes what the job's ledger need not keep of earlier runs. */
+async function prune({ ledger, ref, pins }: OpenDocumentRun): Promise<void> {
+  const { keepSeconds, keepRuns } = pins.plan.execution.ledger ?? {};
+  if (keepSeconds === undefined && keepRuns === undefined) return;
+  await pruneRuns(ledger, await prunableRuns(ledger, { job: ref.job, keepSeconds, keepRuns }));
+}
+
 async function dropOwn({ destination, ledger, ref, pins }: OpenDocumentRun): Promise<void> {
   const others = await ledger.runs.find({ _id: { $ne: ref.run } }, { projection: { _id: 1 } }).toArray();
-  await dropLeftovers(destination, pins.plan, new Set(others.map(({ _id }) => _id)));
+  const kept = new Set(others.map(({ _id }) => _id));
+  await dropLeftovers(destination, databasesOfPlan(pins.plan), (run) => !kept.has(run));
 }
 
 function nameOf({ pins }: OpenDocumentRun): (table: number) => string {

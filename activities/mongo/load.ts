@@ -10,19 +10,21 @@ import type { DocumentsProgress, DocumentsTask } from '../../mongo/load/task.js'
 import type { Dependencies } from '../dependencies.js';
 import { tableOf } from '../load.js';
 import { batchMetrics } from '../metrics.js';
-import { sessionName } from '../run.js';
+import { beating, sessionName } from '../run.js';
 import type { PartitionResult, TableResult } from '../types.js';
 import { type OpenDocumentRun, withDocumentRun, withDocumentSource } from './run.js';
 
 /** Cuts a collection into partitions, once; the ids of those that are not done. */
 export function cutTable(deps: Dependencies, ref: RunRef, table: number): Promise<number[]> {
-  return withDocumentRun(deps, ref, (run) =>
-    withDocumentSource(deps, run, async (source) => {
-      const { plan } = run.pins;
-      const task = { run: ref.run, table: tableOf(plan, table), keys: run.keys, execution: plan.execution };
-      const partitions = await cutCollection(task, source, run.ledger);
-      return partitions.filter(({ done }) => !done).map(({ partition }) => partition);
-    }),
+  return beating(() =>
+    withDocumentRun(deps, ref, (run) =>
+      withDocumentSource(deps, run, async (source) => {
+        const { plan } = run.pins;
+        const task = { run: ref.run, table: tableOf(plan, table), keys: run.keys, execution: plan.execution };
+        const partitions = await cutCollection(task, source, run.ledger);
+        return partitions.filter(({ done }) => !done).map(({ partition }) => partition);
+      }),
+    ),
   );
 }
 
@@ -72,16 +74,18 @@ async function load(
 
 /** Builds the indexes that are not unique; returns the collections' counts. */
 export function settleTables(deps: Dependencies, ref: RunRef, tables: number[]): Promise<TableResult[]> {
-  return withDocumentRun(deps, ref, async ({ destination, ledger, pins }) => {
-    const results: TableResult[] = [];
-    for (const id of tables) {
-      const table = tableOf(pins.plan, id);
-      await makeOtherIndexes(destination, ref.run, pins.plan.mode, table);
-      const [summary] = await summarize(ledger, ref.run, id);
-      results.push({ id, rows: summary?.rows ?? 0, quarantined: summary?.quarantined ?? 0 });
-    }
-    return results;
-  });
+  return beating(() =>
+    withDocumentRun(deps, ref, async ({ destination, ledger, pins }) => {
+      const results: TableResult[] = [];
+      for (const id of tables) {
+        const table = tableOf(pins.plan, id);
+        await makeOtherIndexes(destination, ref.run, pins.plan.mode, table);
+        const [summary] = await summarize(ledger, ref.run, id);
+        results.push({ id, rows: summary?.rows ?? 0, quarantined: summary?.quarantined ?? 0 });
+      }
+      return results;
+    }),
+  );
 }
 
 /** Nothing was taken away: what was written stands beside the old collections until the run is complete. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LetheError } from '../../errors/errors.js';
 import { isOpen } from '../../ledger/states.js';
 import type { RunRef } from '../../ledger/types.js';
-import { dropLeftovers, makeCollections } from '../../mongo/collections.js';
+import { databasesOfPlan, dropLeftovers, makeCollections } from '../../mongo/collections.js';
 import { ownerOf, takeOver } from '../../mongo/fence.js';
 import { advanceRun, findRun, listRuns, supersede } from '../../mongo/ledger/runs.js';
 import type { TablePlan } from '../../plan/plan.js';
@@ -24,7 +24,8 @@ export async function openDestination(deps: Dependencies, ref: RunRef): Promise<
       while (!(await tryOpen(deps, run, table))) await sleep(WAIT_MS, undefined, { signal: run.signal });
     }
     const open = (await listRuns(run.ledger, { limit: LOOKED_AT })).filter(({ state }) => isOpen(state));
-    await dropLeftovers(run.destination, run.pins.plan, new Set(open.map((row) => row.run)));
+    const kept = new Set(open.map((row) => row.run));
+    await dropLeftovers(run.destination, databasesOfPlan(run.pins.plan), (id) => !kept.has(id));
     await makeCollections(run.destination, ref.run, run.pins.plan);
     await advanceRun(run.ledger, ref.run, 'loading');
   });

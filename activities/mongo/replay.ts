@@ -195,6 +195,7 @@ export function openReplay(deps: Dependencies, ref: RunRef, { again }: { again: 
         ledger.partitions.deleteMany(of),
         ledger.batches.deleteMany(of),
         ledger.ids.deleteMany(of),
+        ledger.evidence.deleteMany(of),
         ledger.quarantine.deleteMany({ ...of, ...WAITING }),
         ledger.runs.updateOne({ _id: ref.run }, { $pull: { cut: table, renamed: table } }),
       ]);
@@ -212,6 +213,7 @@ export function replayRows(deps: Dependencies, ref: RunRef, pass: ReplayPass): P
         const { table, batches } = pass;
         const task = {
           ...{ run: ref.run, replay: ref.replay ?? 0, mode: pins.plan.mode, keys },
+          evidence: pins.plan.execution.evidence,
           table: tableOf(pins.plan, table),
           ...(batches && { batches }),
         };

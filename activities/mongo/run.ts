@@ -6,10 +6,9 @@ import { type Connection, withConnection } from '../../mongo/connection.js';
 import { readIdentity } from '../../mongo/identity.js';
 import { readPins, readRun, touchRun } from '../../mongo/ledger/runs.js';
 import { type Ledger, ledgerOf } from '../../mongo/ledger/store.js';
-import type { DatabaseIdentity } from '../../plan/catalog.js';
-import { versionsOf } from '../../plan/pins.js';
 import type { Dependencies } from '../dependencies.js';
 import { toFailure } from '../failure.js';
+import { checkDocumentPins, isDatabase } from '../pins.js';
 import { activityFailure, RootWatch, refuseOver, sessionName } from '../run.js';
 
 /** A run over MongoDB as an activity works on it: its ledger open, its pins checked. */
@@ -53,7 +52,7 @@ export async function withDocumentRun<T>(
       const row = await readRun(ledger, ref.run);
       const pins = await readPins(ledger, ref.run, ref.replay);
       const keys = jobKeys(parseJobKey(keyText), pins.plan.consistency === 'run' ? ref.run : undefined);
-      await checkPins(destination, pins, keys);
+      await checkDocumentPins(destination, pins, keys);
       if (!options.ended) {
         refuseOver(row);
         await watch.start(row);
@@ -77,7 +76,7 @@ export async function withDocumentSource<T>(
   const url = await deps.resolve(pins.source.url);
   const connecting = { url, role: 'source', applicationName: sessionName(ref.run, 's'), signal } as const;
   return withConnection(connecting, async (source) => {
-    if (!sameIdentity(await readIdentity(source), pins.plan.source)) {
+    if (!isDatabase(await readIdentity(source), pins.plan.source)) {
       throw new LetheError(
         'PinMismatch',
         'This worker does not fit the run: its source reference leads to another database. Give all workers the same configuration.',
@@ -85,27 +84,4 @@ export async function withDocumentSource<T>(
     }
     return body(source);
   });
-}
-
-/** @throws LetheError `PinMismatch` naming what differs; another worker may fit. */
-async function checkPins(destination: Connection, pins: Pins, keys: JobKeys): Promise<void> {
-  const differs: string[] = [];
-  if (keys.check !== pins.keyCheck) differs.push('the job key (the `key:` reference gives another key here)');
-  if (!sameIdentity(await readIdentity(destination), pins.plan.destination)) {
-    differs.push('the destination (its reference leads to another database here)');
-  }
-  const here = versionsOf(pins.plan.tables);
-  for (const [name, version] of Object.entries(pins.plan.versions)) {
-    if (here[name] !== version)
-      differs.push(`${name} (the run pinned ${version}, here it is ${here[name] ?? 'unknown'})`);
-  }
-  if (differs.length === 0) return;
-  throw new LetheError(
-    'PinMismatch',
-    `This worker does not fit the run: it differs in ${differs.join('; ')}. Give all workers the same configuration and version.`,
-  );
-}
-
-function sameIdentity(a: DatabaseIdentity, b: DatabaseIdentity): boolean {
-  return a.system === b.system && a.name === b.name;
 }

@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { isMongoUrl } from '../../mongo/connection.js';
-import { readLedgerOf as readDocumentLedgerOf } from '../../mongo/ledger/records.js';
-import { findEvidence, readEvidence, readLedgerOf } from '../../postgres/ledger/records.js';
 import { withTransaction } from '../../postgres/session.js';
+import { auditableDocumentRun, auditableRun } from '../auditable.js';
 import { type Audit, type AuditOptions, audit } from '../audits.js';
 import { EXIT } from '../exit.js';
 import { openExport } from '../exports.js';
@@ -58,31 +57,18 @@ async function auditDestination(text: string, options: AuditCommandOptions): Pro
   const { ledger, row } = await findRunByText(text, options);
   if (isMongoUrl(ledger.url)) return auditDocuments(ledger, row.run, options);
   const done = await readLedger(ledger, (session) =>
-    withTransaction(
-      session,
-      async () => {
-        const read = await readLedgerOf(session, row.run);
-        return audit(
-          {
-            ...read,
-            evidence: ({ partition, batch }) => readEvidence(session, { run: row.run, partition, batch }),
-            findEvidence: (table, digest) => findEvidence(session, row.run, table, digest),
-          },
-          options,
-        );
-      },
-      { isolation: 'repeatable read', readOnly: true },
-    ),
+    withTransaction(session, async () => audit(await auditableRun(session, row.run), options), {
+      isolation: 'repeatable read',
+      readOnly: true,
+    }),
   );
   if (!done) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
   return done;
 }
 
-/** Its ledger has no evidence of single documents. */
 async function auditDocuments(ledger: Ledger, run: string, options: AuditCommandOptions): Promise<Audit> {
-  const none = async () => undefined;
   const done = await readDocumentLedger(ledger.url, async (open) =>
-    audit({ ...(await readDocumentLedgerOf(open, run)), evidence: none, findEvidence: none }, options),
+    audit(await auditableDocumentRun(open, run), options),
   );
   if (!done) throw new LetheError('UnknownRun', `${ledger.name} has no ledger.`);
   return done;

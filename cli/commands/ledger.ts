@@ -3,11 +3,22 @@ import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
 import { durationSeconds } from '../../job/duration.js';
 import { resolveReference } from '../../job/references.js';
+import type { RunRow } from '../../ledger/types.js';
+import { isMongoUrl } from '../../mongo/connection.js';
+import {
+  prunableRuns as prunableDocumentRuns,
+  pruneRuns as pruneDocumentRuns,
+} from '../../mongo/ledger/prune.js';
+import { listRuns as listDocumentRuns } from '../../mongo/ledger/runs.js';
+import type { Ledger as DocumentLedger } from '../../mongo/ledger/store.js';
 import { ledgerVersion } from '../../postgres/ledger/migrate.js';
 import { prunableRuns, pruneRuns } from '../../postgres/ledger/prune.js';
+import { listRuns } from '../../postgres/ledger/runs.js';
 import { type Session, withSession, withTransaction } from '../../postgres/session.js';
-import { exportLedger } from '../exports.js';
+import { auditableDocumentRun, auditableRun } from '../auditable.js';
+import { EXPORTED_RUNS, exportLedger } from '../exports.js';
 import { jobArgument } from '../inputs.js';
+import { readDocumentLedger } from '../ledgers.js';
 import { counted, paint, say } from '../terminal.js';
 import { wholeNumber } from './options.js';
 
@@ -52,7 +63,26 @@ async function runExport(argument: string, options: { out?: string; env?: string
   const keys = jobKeys(parseJobKey(await resolveReference(job.key)));
   const file = options.out ?? `lethe-ledger-${job.job}.jsonl`;
   const url = await resolveReference(job.destination.url);
-  const runs = await onLedger(url, true, (session) => exportLedger(session, job.job, file, keys.signing));
+  const of = { job: job.job, limit: EXPORTED_RUNS };
+  const oldestFirst = (rows: RunRow[]) => rows.map(({ run }) => run).reverse();
+  const out = { file, signer: keys.signing };
+  const runs = isMongoUrl(url)
+    ? await onDocumentLedger(url, async (ledger) =>
+        exportLedger(
+          job.job,
+          oldestFirst(await listDocumentRuns(ledger, of)),
+          (run) => auditableDocumentRun(ledger, run),
+          out,
+        ),
+      )
+    : await onLedger(url, true, async (session) =>
+        exportLedger(
+          job.job,
+          oldestFirst(await listRuns(session, of)),
+          (run) => auditableRun(session, run),
+          out,
+        ),
+      );
   say(`${paint.green('✓')} ${counted(runs, 'run')} in ${file}`);
 }
 
@@ -73,17 +103,35 @@ async function runPrune(argument: string, options: PruneCommandOptions): Promise
   }
   const { job } = await jobArgument(argument, options.env);
   const url = await resolveReference(job.destination.url);
-  const runs = await onLedger(url, options.dryRun ?? false, async (session) => {
-    const found = await prunableRuns(session, {
-      job: job.job,
-      ...(keepSeconds !== undefined && { keepSeconds }),
-      ...(options.keepRuns !== undefined && { keepRuns: options.keepRuns }),
-    });
-    if (!options.dryRun) await pruneRuns(session, found);
-    return found;
-  });
+  const policy = {
+    job: job.job,
+    ...(keepSeconds !== undefined && { keepSeconds }),
+    ...(options.keepRuns !== undefined && { keepRuns: options.keepRuns }),
+  };
+  const runs = isMongoUrl(url)
+    ? await onDocumentLedger(url, async (ledger) => {
+        const found = await prunableDocumentRuns(ledger, policy);
+        if (!options.dryRun) await pruneDocumentRuns(ledger, found);
+        return found;
+      })
+    : await onLedger(url, options.dryRun ?? false, async (session) => {
+        const found = await prunableRuns(session, policy);
+        if (!options.dryRun) await pruneRuns(session, found);
+        return found;
+      });
   for (const run of runs) say(`  ${run}`);
   say(`${paint.green('✓')} ${counted(runs.length, 'run')} ${options.dryRun ? 'would go' : 'removed'}.`);
+}
+
+/** No ledger is one state while a run goes on: what runs that have ended did does not change. */
+async function onDocumentLedger<T>(url: string, body: (ledger: DocumentLedger) => Promise<T>): Promise<T> {
+  const found = await readDocumentLedger(url, async (ledger) => ({ done: await body(ledger) }));
+  if (!found) throw noLedger();
+  return found.done;
+}
+
+function noLedger(): LetheError {
+  return new LetheError('UnknownRun', 'This destination has no ledger: Lethe never wrote it.');
 }
 
 async function onLedger<T>(
@@ -94,9 +142,7 @@ async function onLedger<T>(
   return withSession(
     { url, role: 'destination', applicationName: 'lethe:ledger', readOnly },
     async (session) => {
-      if ((await ledgerVersion(session)) === 0) {
-        throw new LetheError('UnknownRun', 'This destination has no ledger: Lethe never wrote it.');
-      }
+      if ((await ledgerVersion(session)) === 0) throw noLedger();
       return withTransaction(session, () => body(session), { isolation: 'repeatable read', readOnly });
     },
   );

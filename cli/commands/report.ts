@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import type { AuditedLedger } from '../../ledger/audit/audit.js';
 import { isMongoUrl } from '../../mongo/connection.js';
+import { listCheckResults } from '../../mongo/ledger/checkResults.js';
 import { readLedgerOf as readDocumentLedgerOf } from '../../mongo/ledger/records.js';
+import type { Ledger as DocumentLedger } from '../../mongo/ledger/store.js';
 import { newestChecks } from '../../postgres/ledger/checkHistory.js';
 import { readLedgerOf } from '../../postgres/ledger/records.js';
 import { type Session, withTransaction } from '../../postgres/session.js';
@@ -39,7 +41,11 @@ async function run(text: string, options: ReportOptions): Promise<void> {
   const { ledger, row } = await findRunByText(text, options);
   const model = isMongoUrl(ledger.url)
     ? await readDocumentLedger(ledger.url, async (open) =>
-        modelOf(await readDocumentLedgerOf(open, row.run), undefined, options),
+        modelOf(
+          await readDocumentLedgerOf(open, row.run),
+          await newestDocumentChecks(open, row.run),
+          options,
+        ),
       )
     : await readLedger(ledger, (session) =>
         withTransaction(session, () => read(session, row.run, options), {
@@ -53,6 +59,11 @@ async function run(text: string, options: ReportOptions): Promise<void> {
   const { reportPage } = await import('../../report/page.js');
   await write(file, reportPage(model));
   say(`${paint.green('✓')} ${file}`);
+}
+
+async function newestDocumentChecks(ledger: DocumentLedger, run: string): Promise<CheckHistory | undefined> {
+  const [newest] = await listCheckResults(ledger, { run, limit: 1 });
+  return newest as CheckHistory | undefined;
 }
 
 async function read(session: Session, run: string, options: ReportOptions): Promise<ReportModel> {

@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
 import { LetheError } from '../../errors/errors.js';
 import { isOpen } from '../../ledger/states.js';
+import type { RunRow } from '../../ledger/types.js';
+import { isMongoUrl, withConnection } from '../../mongo/connection.js';
+import { ledgerVersion as documentLedgerVersion, ledgerOf } from '../../mongo/ledger/store.js';
+import { clearLeft, type LeftBehind, leftBehind } from '../../mongo/restore.js';
 import { ledgerVersion } from '../../postgres/ledger/migrate.js';
 import { findRun, supersede } from '../../postgres/ledger/runs.js';
 import { owingRuns, restoreRuns } from '../../postgres/saga/restore.js';
-import { type Session, withSession } from '../../postgres/session.js';
+import { withSession } from '../../postgres/session.js';
 import { EXIT } from '../exit.js';
 import { databaseArgument } from '../inputs.js';
 import { counted, paint, say, tell } from '../terminal.js';
@@ -21,6 +25,7 @@ export function define(command: Command): void {
       `
 Tables whose load is incomplete are emptied, since half a copy cannot have valid keys. A run that was cancelled, or
 that failed, has put everything back by itself; this is for runs whose workflow was terminated, or whose cluster is gone.
+Over MongoDB the collections that such runs wrote beside the old ones are dropped; those of a failed run stay for its replay.
 
 Examples:
   $ lethe restore env:STAGING_URL`,
@@ -30,12 +35,13 @@ Examples:
 
 async function run(argument: string, options: { env?: string; force?: boolean }): Promise<void> {
   const { url } = await databaseArgument(argument, 'destination', options.env);
+  if (isMongoUrl(url)) return restoreDocuments(url, options.force ?? false);
   await withSession({ url, role: 'destination', applicationName: 'lethe:restore' }, async (session) => {
     if ((await ledgerVersion(session)) === 0) return say('Nothing to do: Lethe never wrote this database.');
     const owing = await owingRuns(session);
     if (owing.length === 0) return say(`${paint.green('✓')} Nothing is away.`);
     const open = owing.filter(({ state }) => isOpen(state)).map(({ run: id }) => id);
-    if (!options.force) await refuseAlive(session, open);
+    if (!options.force) for (const id of open) await refuseAlive(await findRun(session, id));
     for (const { run: id, job, open: things } of owing)
       tell(`Run ${id} of ${job}: ${counted(things, 'thing')} away`);
     await supersede(session, open);
@@ -53,15 +59,40 @@ async function run(argument: string, options: { env?: string; force?: boolean })
   });
 }
 
-async function refuseAlive(session: Session, runs: readonly string[]): Promise<void> {
-  for (const id of runs) {
-    const row = await findRun(session, id);
-    if (!row || (await isGone(row.workflowId, row.namespace)) || row.silentSeconds > SEEN_WITHIN) continue;
-    throw new LetheError(
-      'DestinationBusy',
-      `Run ${id} of ${row.job} is ${row.state} and was seen ${Math.round(row.silentSeconds)} s ago. Cancel it with \`lethe cancel ${id}\`, or shut it out with --force.`,
-    );
-  }
+/** The same over MongoDB, where nothing is taken away: runs leave collections of their own behind. */
+async function restoreDocuments(url: string, force: boolean): Promise<void> {
+  await withConnection({ url, role: 'destination', applicationName: 'lethe:restore' }, async (connection) => {
+    if ((await documentLedgerVersion(ledgerOf(connection))) === 0)
+      return say('Nothing to do: Lethe never wrote this database.');
+    const left = await leftBehind(connection);
+    if (left.length === 0) return say(`${paint.green('✓')} Nothing is left behind.`);
+    if (!force) for (const { row } of left) if (row && isOpen(row.state)) await refuseAlive(row);
+    for (const one of left) tell(leftText(one));
+    const { dropped, finished, released } = await clearLeft(connection, left);
+    if (dropped === 0 && finished.length === 0 && released.length === 0)
+      return say(`${paint.green('✓')} Nothing else is left behind.`);
+    if (dropped > 0) say(`${paint.green('✓')} ${counted(dropped, 'collection')} of ended runs dropped.`);
+    for (const id of finished)
+      say(`${paint.green('✓')} All collections of run ${id} are in the place of the old ones.`);
+    if (released.length > 0)
+      say(`${paint.green('✓')} No longer held by a run that was stopped: ${released.join(', ')}`);
+  });
+}
+
+function leftText({ run: id, row, collections, way }: LeftBehind): string {
+  const what = `Run ${id}${row ? ` of ${row.job}, ${row.state}` : ', which the ledger does not know'}: ${counted(collections.length, 'collection')} of its own`;
+  if (way === 'replay') return `${what}, kept for \`lethe replay ${id}\``;
+  if (way === 'finish') return `${what}; it was stopped while they took the place of the old ones`;
+  return what;
+}
+
+/** @throws LetheError `DestinationBusy` when somebody may be working on the run. */
+async function refuseAlive(row: RunRow | undefined): Promise<void> {
+  if (!row || (await isGone(row.workflowId, row.namespace)) || row.silentSeconds > SEEN_WITHIN) return;
+  throw new LetheError(
+    'DestinationBusy',
+    `Run ${row.run} of ${row.job} is ${row.state} and was seen ${Math.round(row.silentSeconds)} s ago. Cancel it with \`lethe cancel ${row.run}\`, or shut it out with --force.`,
+  );
 }
 
 /** Its workflow is known to be closed; a cluster that cannot be asked says nothing. */

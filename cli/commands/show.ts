@@ -60,7 +60,7 @@ async function run(text: string, options: LedgerOptions & { json?: boolean }): P
     for (const thing of facts.owed) say(`  ${thing}`);
   }
   if (report?.error) say(`${paint.red('✗')} ${paint.bold(report.error.type)}\n  ${report.error.message}`);
-  if (row.state === 'failed' && facts.quarantined.length > 0 && !isMongoUrl(ledger.url))
+  if (row.state === 'failed' && facts.quarantined.length > 0)
     say(`When the cause is mended: lethe replay ${row.run} [--job FILE]`);
 }
 

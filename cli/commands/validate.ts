@@ -1,23 +1,13 @@
 import type { Command } from 'commander';
-import { checkPins } from '../../activities/pins.js';
-import { openingOf } from '../../activities/sealing.js';
-import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
-import { resolveReference } from '../../job/references.js';
 import type { Job } from '../../job/types.js';
-import { fails, warns } from '../../ledger/checks.js';
-import type { RunRow } from '../../ledger/types.js';
-import { type CheckRecord, listCheckResults } from '../../postgres/ledger/checkResults.js';
-import { ledgerVersion, migrate } from '../../postgres/ledger/migrate.js';
-import { readCorrected } from '../../postgres/ledger/replays.js';
-import { listRuns, readPins } from '../../postgres/ledger/runs.js';
-import { type Session, withSession } from '../../postgres/session.js';
+import { type CheckRecord, fails, warns } from '../../ledger/checks.js';
 import type { InspectProgress } from '../../quality/inspection.js';
-import { recheck } from '../../quality/recheck.js';
 import { EXIT } from '../exit.js';
 import { jobArgument } from '../inputs.js';
 import { checkMark } from '../print/run.js';
 import { duration, paint, say, sayJson, table, tell } from '../terminal.js';
+import { type CheckedDestination, withCheckedDestination } from '../validations.js';
 import { wholeNumber } from './options.js';
 
 interface ValidateOptions {
@@ -48,39 +38,21 @@ Examples:
 
 async function run(argument: string, options: ValidateOptions): Promise<void> {
   const { job } = await jobArgument(argument, options.env);
-  const url = await resolveReference(job.destination.url);
-  await withSession({ url, role: 'destination', applicationName: 'lethe:validate' }, async (session) => {
-    if ((await ledgerVersion(session)) === 0) throw noRun(job);
-    await migrate(session);
-    if (options.history) return history(session, job, options);
-    await validate(session, job, url, options);
+  const found = await withCheckedDestination(job, async (destination) => {
+    if (options.history) await history(job, await destination.history(options.limit), options);
+    else await validate(job, destination, options);
+    return true;
   });
+  if (!found) throw noRun(job);
 }
 
-async function validate(
-  session: Session,
-  job: Job,
-  destinationUrl: string,
-  options: ValidateOptions,
-): Promise<void> {
-  const row = await newestComplete(session, job);
-  const pins = { ...(await readPins(session, row.run)), ...(await readCorrected(session, row.run)) };
-  const jobKey = parseJobKey(await resolveReference(job.key));
-  await checkPins(session, pins, jobKeys(jobKey));
+async function validate(job: Job, destination: CheckedDestination, options: ValidateOptions): Promise<void> {
+  const row = (await destination.runs()).find(({ state }) => state === 'complete');
+  if (!row) throw noRun(job);
   const interrupt = new AbortController();
   process.once('SIGINT', () => interrupt.abort());
   const began = Date.now();
-  const checks = await recheck(session, {
-    row,
-    pins,
-    settings: job.checks,
-    sourceUrl: await resolveReference(job.source.url),
-    destinationUrl,
-    jobKey,
-    ...(await openingOf(resolveReference, pins)),
-    report: progress(),
-    signal: interrupt.signal,
-  });
+  const checks = await destination.check(row, { report: progress(), signal: interrupt.signal });
   const failed = checks.filter(fails);
   if (failed.length > 0) process.exitCode = EXIT.failed;
   const seconds = (Date.now() - began) / 1000;
@@ -92,13 +64,6 @@ async function validate(
       ? `${paint.green('✓')} ${what} is valid, ${duration(seconds)}.`
       : `${paint.red('✗')} ${what} failed ${failed.length} of ${checks.length} checks, ${duration(seconds)}.`,
   );
-}
-
-async function newestComplete(session: Session, job: Job): Promise<RunRow> {
-  const runs = await listRuns(session, { job: job.job, limit: 1000 });
-  const found = runs.find(({ state }) => state === 'complete');
-  if (!found) throw noRun(job);
-  return found;
 }
 
 function noRun({ job }: Job): LetheError {
@@ -128,8 +93,7 @@ function progress(): (progress: InspectProgress) => void {
   };
 }
 
-async function history(session: Session, job: Job, { limit, json }: ValidateOptions): Promise<void> {
-  const records = await listCheckResults(session, { job: job.job, limit });
+async function history(job: Job, records: readonly CheckRecord[], { json }: ValidateOptions): Promise<void> {
   if (json) return sayJson(records.map(({ distributions: _, ...record }) => record));
   if (records.length === 0) return tell(`The job ${job.job} has not been checked yet.`);
   say(

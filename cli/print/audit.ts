@@ -1,5 +1,5 @@
+import type { RowAudit } from '../../ledger/audit/evidence.js';
 import type { CheckOutcome } from '../../ledger/audit/findings.js';
-import type { RowAudit } from '../../postgres/audit/row.js';
 import type { Audit } from '../audits.js';
 import { paint, table } from '../terminal.js';
 

@@ -1,6 +1,7 @@
 import type { ClientSession } from 'mongodb';
 import { LetheError } from '../../errors/errors.js';
 import { chainLink } from '../../ledger/chain.js';
+import { writeEvidence } from './evidence.js';
 import type { BatchDocument, Ledger, PartitionDocument } from './store.js';
 
 /** The batches of a partition, in order. */
@@ -48,13 +49,15 @@ export interface BatchOutcome {
   readonly leaks: Readonly<Record<string, number>>;
   readonly sourceDigest: string;
   readonly outputDigest: string;
+  /** Under `evidence: row`: 16 bytes for each document that was read. */
+  readonly evidence?: Buffer;
 }
 
 /** Commits a batch, once, with its link in the partition's chain; returns the link. */
 export async function commitBatch(
-  { batches }: Ledger,
+  ledger: Ledger,
   batch: BatchDocument,
-  outcome: BatchOutcome,
+  { evidence, ...outcome }: BatchOutcome,
   previous: string,
   session?: ClientSession,
 ): Promise<string> {
@@ -64,11 +67,11 @@ export async function commitBatch(
     ...{ run, partition, batch: batch.batch, table, bounds },
     generation: 1,
     ...outcome,
-    evidenceDigest: '',
+    evidenceDigest: evidence ? await writeEvidence(ledger, batch, evidence) : '',
     committedAt: committedAt.toISOString(),
   });
   const { rules, leaks, ...counts } = outcome;
-  const { matchedCount } = await batches.updateOne(
+  const { matchedCount } = await ledger.batches.updateOne(
     { _id: batch._id, attempt: batch.attempt, state: 'claimed' },
     {
       $set: {

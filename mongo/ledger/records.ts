@@ -4,6 +4,7 @@ import type { RunReport } from '../../ledger/report.js';
 import { isOpen } from '../../ledger/states.js';
 import type { Pins } from '../../ledger/types.js';
 import type { Plan } from '../../plan/plan.js';
+import { evidenceDigest } from './evidence.js';
 import { readPins, readRun } from './runs.js';
 import type { BatchDocument, Ledger, ReplayDocument, RunDocument } from './store.js';
 import { partitionRecords, quarantineRecords } from './summary.js';
@@ -16,7 +17,7 @@ export async function readLedgerOf(ledger: Ledger, id: string): Promise<AuditedL
     segments: await readSegments(ledger, run),
     partitions: await partitionRecords(ledger, id),
     quarantine: await quarantineRecords(ledger, id),
-    batches: readBatches(ledger, id),
+    batches: readBatches(ledger, run),
   };
 }
 
@@ -56,11 +57,14 @@ async function readSegments({ replays }: Ledger, run: RunRecord): Promise<Segmen
   return [run.pins, ...pins].map((of, i) => ({ pins: of, signed: signed[i] ?? null }));
 }
 
-async function* readBatches({ batches }: Ledger, run: string): AsyncGenerator<BatchRecord> {
-  for await (const batch of batches.find({ run }).sort({ partition: 1, batch: 1 })) yield toRecord(batch);
+async function* readBatches(ledger: Ledger, { run, pins }: RunRecord): AsyncGenerator<BatchRecord> {
+  const kept = pins.plan.execution.evidence === 'row';
+  for await (const batch of ledger.batches.find({ run }).sort({ partition: 1, batch: 1 })) {
+    yield toRecord(batch, kept ? await evidenceDigest(ledger, batch) : '');
+  }
 }
 
-function toRecord(found: BatchDocument): BatchRecord {
+function toRecord(found: BatchDocument, evidence: string): BatchRecord {
   const { run, partition, batch, table, bounds } = found;
   const committedAt = (found.committedAt ?? found.claimedAt).toISOString();
   return {
@@ -74,7 +78,7 @@ function toRecord(found: BatchDocument): BatchRecord {
       leaks: JSON.parse(found.leaks ?? '{}') as Record<string, number>,
       sourceDigest: found.sourceDigest ?? '',
       outputDigest: found.outputDigest ?? '',
-      evidenceDigest: '',
+      evidenceDigest: evidence,
     },
     attempt: found.attempt,
     claimedAt: found.claimedAt.toISOString(),

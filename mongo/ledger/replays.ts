@@ -1,17 +1,5 @@
-import type { Plan } from '../../plan/plan.js';
+import type { NewReplay } from '../../ledger/types.js';
 import type { Ledger } from './store.js';
-
-/** A replay as it begins. */
-export interface NewReplay {
-  readonly run: string;
-  readonly namespace: string;
-  readonly workflowId: string;
-  /** First execution of the workflow: a retry has the same. */
-  readonly execution: string;
-  /** What it works by: the run's plan, with what a corrected job changed. */
-  readonly plan: Plan;
-  readonly jobText: string;
-}
 
 /** The number of the replay that this workflow execution began, if it did. */
 export async function findReplay(

@@ -47,6 +47,12 @@ export async function readPins({ runs, replays }: Ledger, run: string, replay?: 
   return segment ? { ...pins, plan: JSON.parse(segment.plan) as Plan, jobText: segment.jobText } : pins;
 }
 
+/** What the run goes by since its newest replay, if it had one: a corrected job may have changed the plan. */
+export async function readNewestPins(ledger: Ledger, run: string): Promise<Pins> {
+  const [newest] = await ledger.replays.find({ run }).sort({ n: -1 }).limit(1).toArray();
+  return readPins(ledger, run, newest?.n);
+}
+
 /** Plan ids of the run's collections that took the place of the old ones. */
 export async function renamedBy({ runs }: Ledger, run: string): Promise<readonly number[]> {
   return (await runs.findOne({ _id: run }, { projection: { renamed: 1 } }))?.renamed ?? [];

@@ -1,4 +1,4 @@
-import type { Collection, Db } from 'mongodb';
+import type { Binary, Collection, Db } from 'mongodb';
 import { LetheError } from '../../errors/errors.js';
 import type { BatchState, RunState } from '../../ledger/types.js';
 import type { Connection } from '../connection.js';
@@ -38,6 +38,8 @@ export interface RunDocument {
   readonly publicKey?: string;
   /** Plan ids of collections that took the place of the old ones. */
   readonly renamed?: number[];
+  /** Its collections may take the place of the old ones. */
+  readonly placing?: boolean;
   /** Plan ids of collections that are cut into partitions. */
   readonly cut?: number[];
 }
@@ -96,6 +98,35 @@ export interface IdsDocument {
   readonly ids: string;
 }
 
+/** Digests of the documents that an attempt of a batch read, under `evidence: row`. */
+export interface EvidenceDocument {
+  /** `<run>/<partition>/<batch>/<attempt>/<n>`. */
+  readonly _id: string;
+  readonly run: string;
+  readonly table: number;
+  readonly partition: number;
+  readonly batch: number;
+  readonly attempt: number;
+  readonly n: number;
+  /** 16 bytes each, keyed. */
+  readonly digests: Binary;
+}
+
+/** What a run was found to be when it was checked. */
+export interface CheckDocument {
+  /** `<run>/<segment>` at its end, else anything. */
+  readonly _id: string;
+  readonly run: string;
+  readonly job: string;
+  readonly checkedAt: Date;
+  readonly origin: 'run' | 'validate';
+  readonly ok: boolean;
+  readonly seconds: number;
+  /** Both JSON. */
+  readonly checks: string;
+  readonly distributions: string;
+}
+
 export interface QuarantineDocument {
   /** `<run>/<table>/<keyHash>`. */
   readonly _id: string;
@@ -149,9 +180,11 @@ export interface Ledger {
   readonly partitions: Collection<PartitionDocument>;
   readonly batches: Collection<BatchDocument>;
   readonly ids: Collection<IdsDocument>;
+  readonly evidence: Collection<EvidenceDocument>;
   readonly quarantine: Collection<QuarantineDocument>;
   readonly fences: Collection<FenceDocument>;
   readonly replays: Collection<ReplayDocument>;
+  readonly checks: Collection<CheckDocument>;
 }
 
 export function ledgerOf({ database: db }: Pick<Connection, 'database'>): Ledger {
@@ -162,9 +195,11 @@ export function ledgerOf({ database: db }: Pick<Connection, 'database'>): Ledger
     partitions: db.collection('lethe.partition'),
     batches: db.collection('lethe.batch'),
     ids: db.collection('lethe.ids'),
+    evidence: db.collection('lethe.evidence'),
     quarantine: db.collection('lethe.quarantine'),
     fences: db.collection('lethe.fence'),
     replays: db.collection('lethe.replay'),
+    checks: db.collection('lethe.check_result'),
   };
 }
 
@@ -186,7 +221,8 @@ export async function prepareLedger(ledger: Ledger): Promise<void> {
       `The ledger in ${ledger.db.databaseName} was written by a newer Lethe (form ${version}, this one knows ${LEDGER_VERSION}). Upgrade Lethe here.`,
     );
   }
-  for (const collection of [ledger.partitions, ledger.batches, ledger.ids, ledger.quarantine]) {
+  const { partitions, batches, ids, evidence, quarantine } = ledger;
+  for (const collection of [partitions, batches, ids, evidence, quarantine]) {
     await (collection as unknown as Collection<{ run: string; table: number }>).createIndex({
       run: 1,
       table: 1,

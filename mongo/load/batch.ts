@@ -22,9 +22,9 @@ export async function loadBatch(context: CollectionContext, work: BatchWork): Pr
 }
 
 async function loadInto(context: CollectionContext, work: BatchWork, writer: Writer): Promise<string> {
-  const { table, ledger } = context;
+  const { table, ledger, task, keys } = context;
   const began = performance.now();
-  const tally = new Tally();
+  const tally = new Tally(task.execution.evidence === 'row' ? keys.evidence : undefined);
   if (!(await pushBatch(context, work, writer, tally))) await readAndWrite(context, work, writer, tally);
   refuseStopped(context);
   const late = await writer.finish();

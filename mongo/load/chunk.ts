@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { JobKeys } from '../../anonymize/keys.js';
 import { MAX_DOCUMENT } from '../documents/bson.js';
 import type { TransformedDocuments } from '../documents/types.js';
 import { idOf } from '../ids.js';
@@ -68,6 +69,14 @@ export const NO_ID: Refusal = {
 /** Stands for the rules in the counts of what a server did: it tells documents, not values. */
 export const PUSHED = 'pushdown';
 
+/** The keyed digests of documents as the source gave them, 16 bytes each. */
+export function digestsOf(evidence: JobKeys['evidence'], documents: readonly Uint8Array[]): Buffer {
+  const offsets = new Uint32Array(documents.length + 1);
+  for (const [at, document] of documents.entries()) offsets[at + 1] = offsets[at]! + document.length;
+  const tags = evidence.tags({ bytes: Buffer.concat(documents), offsets });
+  return Buffer.from(tags.buffer, tags.byteOffset, tags.byteLength);
+}
+
 /** Counts and digests of a batch. */
 export class Tally {
   rows = 0;
@@ -78,9 +87,14 @@ export class Tally {
   private readonly leaks: Record<string, number> = {};
   private readonly source = createHash('sha256');
   private readonly output = createHash('sha256');
+  private readonly digests: Buffer[] = [];
+
+  /** @param evidence Keys of digests of single documents, under `evidence: row`. */
+  constructor(private readonly evidence?: JobKeys['evidence']) {}
 
   read(documents: readonly Uint8Array[]): void {
     for (const document of documents) this.source.update(document);
+    if (this.evidence && documents.length > 0) this.digests.push(digestsOf(this.evidence, documents));
   }
 
   count(rules: Readonly<Record<string, number>>, equal: Readonly<Record<string, number>>): void {
@@ -113,6 +127,7 @@ export class Tally {
       leaks: this.leaks,
       sourceDigest: this.source.digest('hex'),
       outputDigest: this.output.digest('hex'),
+      ...(this.evidence && { evidence: Buffer.concat(this.digests) }),
     };
   }
 }

@@ -29,6 +29,7 @@ export interface ReplayTask {
   readonly mode: 'replace' | 'upsert';
   readonly table: TablePlan;
   readonly keys: JobKeys;
+  readonly evidence: 'batch' | 'row';
   /** Only what these batches have put there. */
   readonly batches?: readonly { readonly partition: number; readonly batch: number }[];
 }
@@ -166,7 +167,7 @@ class Pass {
     const batch = await this.claim();
     const mine = documents.map((document) => entryOf(document)._id);
     await ledger.quarantine.updateMany({ _id: { $in: mine } }, { $set: { trying: batch._id } });
-    const tally = new Tally();
+    const tally = new Tally(this.task.evidence === 'row' ? this.task.keys.evidence : undefined);
     tally.read(documents);
     const changed = this.transform.apply(documents);
     tally.count(changed.rules, changed.equal);

@@ -75,6 +75,7 @@ export function buildDocumentPlan({ job, source, destination, samples = [] }: Do
       evidence: job.evidence,
       whenBusy: job.whenBusy,
       checks: job.checks,
+      ledger: job.ledger,
     },
     documents: {
       transactions: destination.transactions,

@@ -1,6 +1,7 @@
 import type { JobKeys } from '../../anonymize/keys.js';
 import { BLIND } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
+import { type EvidencePlace, type RowAudit, refuseNoEvidence } from '../../ledger/audit/evidence.js';
 import type { QuarantineRecord } from '../../ledger/records.js';
 import type { Pins } from '../../ledger/types.js';
 import { tableText } from '../../plan/catalog.js';
@@ -29,25 +30,6 @@ export interface RowOptions {
   readonly quarantine: readonly QuarantineRecord[];
 }
 
-export interface EvidencePlace {
-  readonly partition: number;
-  readonly batch: number;
-  /** 0, 1, … in the order in which the batch was read. */
-  readonly row: number;
-}
-
-/**
- * `same`: the run read exactly this row. `different`: it did not: the row was changed or put in since, or left out by a
- * condition then. `missing`: the source has no such record now.
- */
-export interface RowAudit {
-  readonly table: string;
-  readonly result: 'same' | 'different' | 'missing';
-  readonly place?: EvidencePlace;
-  /** Why the run did not write it, when it is in quarantine. */
-  readonly quarantined?: string;
-}
-
 /**
  * Says whether a record of the source is, byte by byte, what the run read, from the keyed digests of `evidence: row`.
  *
@@ -56,12 +38,7 @@ export interface RowAudit {
 export async function auditRow(options: RowOptions): Promise<RowAudit> {
   const { table, key, pins } = options;
   const name = tableText(table.source);
-  if (pins.plan.execution.evidence !== 'row') {
-    throw new LetheError(
-      'JobInvalid',
-      'This run kept digests of whole batches only. Single records can be checked in runs of a job that says `evidence: row`.',
-    );
-  }
+  refuseNoEvidence(pins.plan);
   const columns = table.key.kind === 'columns' ? table.key.columns : [];
   if (columns.length === 0 || key.length !== columns.length) {
     const wanted = columns.length === 0 ? 'no key to find a record by' : `the key (${columns.join(', ')})`;

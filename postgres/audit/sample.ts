@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { JobKeys } from '../../anonymize/keys.js';
 import { BLIND } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
+import { compareEvidence } from '../../ledger/audit/evidence.js';
 import type { Findings } from '../../ledger/audit/findings.js';
 import type { BatchRecord } from '../../ledger/records.js';
 import type { Bounds, Pins } from '../../ledger/types.js';
@@ -269,24 +270,4 @@ async function readRows(
     outputDigest: written.digest('hex'),
     evidence: Buffer.concat(evidence),
   };
-}
-
-const DIGEST_BYTES = 16;
-
-/** Row digests then and now, whatever their order. */
-function compareEvidence(then: Buffer, now: Buffer): { kept: number; gone: number; came: number } {
-  const left = new Map<string, number>();
-  for (let at = 0; at < then.length; at += DIGEST_BYTES) {
-    const digest = then.toString('latin1', at, at + DIGEST_BYTES);
-    left.set(digest, (left.get(digest) ?? 0) + 1);
-  }
-  let kept = 0;
-  for (let at = 0; at < now.length; at += DIGEST_BYTES) {
-    const digest = now.toString('latin1', at, at + DIGEST_BYTES);
-    const count = left.get(digest) ?? 0;
-    if (count === 0) continue;
-    left.set(digest, count - 1);
-    kept++;
-  }
-  return { kept, gone: then.length / DIGEST_BYTES - kept, came: now.length / DIGEST_BYTES - kept };
 }

@@ -1,22 +1,5 @@
-import type { CheckResult } from '../../ledger/checks.js';
+import type { CheckRecord, CheckResult } from '../../ledger/checks.js';
 import { query, type Session } from '../session.js';
-
-/** One time that a run was checked. */
-export interface CheckRecord {
-  readonly run: string;
-  readonly job: string;
-  /** ISO 8601, UTC. */
-  readonly checkedAt: string;
-  /** `run`: at its end; `validate`: by `lethe validate`. */
-  readonly origin: 'run' | 'validate';
-  readonly ok: boolean;
-  readonly seconds: number;
-  /** State of the source that was read, as `pg_current_snapshot()`. */
-  readonly sourceSnapshot?: string;
-  readonly checks: readonly CheckResult[];
-  /** By column, as the report shows it: numbers only. */
-  readonly distributions: readonly unknown[];
-}
 
 /** Keeps what a run was found to be. */
 export async function insertCheckResult(

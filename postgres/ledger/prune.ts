@@ -1,12 +1,5 @@
+import type { PruneOptions } from '../../ledger/types.js';
 import { execute, query, type Session } from '../session.js';
-
-export interface PruneOptions {
-  readonly job: string;
-  /** Runs that ended longer ago go. */
-  readonly keepSeconds?: number;
-  /** So many of the newest stay, whatever their age. */
-  readonly keepRuns?: number;
-}
 
 /**
  * The runs of a job that may go: ended, older than what is kept, no table of the destination theirs any more, nothing

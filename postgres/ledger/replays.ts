@@ -1,21 +1,8 @@
 import { REPLAY_PASSES } from '../../ledger/states.js';
+import type { NewReplay } from '../../ledger/types.js';
 import type { Plan } from '../../plan/plan.js';
 import { query, type Session } from '../session.js';
 import { OUTDATED } from './quarantine.js';
-
-/** A replay as it begins. */
-export interface NewReplay {
-  readonly run: string;
-  readonly namespace: string;
-  readonly workflowId: string;
-  /** First execution of the workflow: a retry has the same. */
-  readonly execution: string;
-  /** What it works by: the run's plan, with what a corrected job changed. */
-  readonly plan: Plan;
-  readonly jobText: string;
-  /** Ids of tables that are loaded again whole, since the corrected job changed what others depend on. */
-  readonly again: readonly number[];
-}
 
 /** The replay that this workflow execution began, if it did. */
 export async function findReplay(
@@ -41,7 +28,13 @@ export async function countReplays(session: Session, run: string): Promise<numbe
  * Opens a run again for a replay, in the caller's transaction, and returns the replay's number. The run's report, if it
  * ended with one, is kept beside it: the segment that this one follows. Snapshots of earlier days are over.
  */
-export async function insertReplay(session: Session, replay: NewReplay): Promise<number> {
+export async function insertReplay(
+  session: Session,
+  replay: NewReplay & {
+    /** Ids of tables that are loaded again whole, since the corrected job changed what others depend on. */
+    readonly again: readonly number[];
+  },
+): Promise<number> {
   const { run, namespace, workflowId, execution, plan, jobText, again } = replay;
   const [row] = await query(
     session,

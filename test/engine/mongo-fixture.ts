@@ -8,16 +8,15 @@ import { openForWriting } from '../../mongo/claim.js';
 import { makeCollections, makeOtherIndexes, putInPlace } from '../../mongo/collections.js';
 import { type Connection, withConnection } from '../../mongo/connection.js';
 import { ownerOf, takeOver } from '../../mongo/fence.js';
-import { advanceRun, insertRun } from '../../mongo/ledger/runs.js';
+import { advanceRun, insertRun, readPins } from '../../mongo/ledger/runs.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
 import { loadDocuments } from '../../mongo/load/load.js';
 import type { DocumentsTask } from '../../mongo/load/task.js';
 import { planDocuments } from '../../mongo/planning.js';
-import { readFacts } from '../../mongo/validate.js';
 import type { Plan } from '../../plan/plan.js';
 import { refusePlan } from '../../plan/refuse.js';
+import { checkDocuments } from '../../quality/checkDocuments.js';
 import type { Check } from '../../quality/checks.js';
-import { judgeDocuments } from '../../quality/documents.js';
 
 /** A fixed key, so that no test depends on chance. */
 export const KEY = Buffer.alloc(32, 7);
@@ -116,12 +115,9 @@ export function endRun(job: Job, ends: Ends, { run, plan }: StartedRun): Promise
   return withEnds(ends, async (source, destination) => {
     for (const table of plan.tables) await makeOtherIndexes(destination, run, plan.mode, table);
     const keys = jobKeys(KEY, job.consistency === 'run' ? run : undefined);
-    const facts = await readFacts(
-      { run, plan, keys, again: 500, followed: Number.POSITIVE_INFINITY },
-      source,
-      destination,
-    );
-    const checks = judgeDocuments(plan, job.checks, facts);
+    const pins = await readPins(ledgerOf(destination), run);
+    const check = { row: { run, job: job.job }, pins, keys, settings: job.checks, origin: 'run' } as const;
+    const checks = await checkDocuments(check, source, destination);
     await putInPlace(destination, ledgerOf(destination), run, plan);
     return checks;
   });

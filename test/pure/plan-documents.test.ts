@@ -161,7 +161,7 @@ test('capped collections cannot be followed by upsert, and time series not at al
 });
 
 test('settings of the other engine are refused, each at its place', () => {
-  const text = `${HEAD}tables: { public.a: {} }\nevidence: row\n`;
+  const text = `${HEAD}tables: { public.a: {} }\nevidence: row\ncollections: { shop.a: { pushdown: true } }\n`;
   const { mistakes } = parseJob(text, 'job.yaml');
   expect(mistakes.map(({ position: { line } }) => line)).toEqual([5, 6]);
   const other = parseJob(

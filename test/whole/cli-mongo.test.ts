@@ -56,6 +56,7 @@ test('plan names what nobody decided; claim, sync, runs and show do the rest', a
 source: { mongodb: env:SHOP_URL }
 destination: { mongodb: env:STAGING_URL }
 key: env:LETHE_KEY
+evidence: row
 collections:
   ${from}.customers:
 `;
@@ -100,10 +101,87 @@ collections:
   expect(doctor.code).toBe(0);
 });
 
-test('what is not there yet refuses and says so', async () => {
-  const { code, err } = await desk.lethe('restore', 'shop.yaml');
-  expect(code).not.toBe(0);
-  expect(err).toContain('docs/mongodb.md');
+test('validate checks the copy once more, finds what somebody changed in it, and remembers', async () => {
+  const validated = async (...more: string[]) => {
+    const { code, out } = await desk.lethe('validate', 'shop.yaml', '--json', ...more);
+    return { code, said: JSON.parse(out) as unknown };
+  };
+  const good = await validated();
+  expect(good).toMatchObject({ code: 0, said: { job: 'shop', ok: true } });
+  await server.client.db(to).collection('customers').insertOne({ email: 'somebody@else.example' });
+  const bad = await validated();
+  expect(bad).toMatchObject({ code: 1, said: { ok: false } });
+  expect(JSON.stringify(bad.said)).toContain('51 documents, the ledger says 50');
+  await server.client.db(to).collection('customers').deleteOne({ email: 'somebody@else.example' });
+  const { said } = await validated('--history');
+  expect(said).toMatchObject([
+    { origin: 'validate', ok: false },
+    { origin: 'validate', ok: true },
+    { origin: 'run', ok: true },
+  ]);
+});
+
+test('an export of the ledger is audited by itself, down to one document', async () => {
+  const one = await server.client.db(from).collection('customers').findOne({ visits: 7 });
+  expect(await desk.lethe('ledger', 'export', 'shop.yaml', '-o', 'ledger.jsonl')).toMatchObject({ code: 0 });
+  const text = readFileSync(join(desk.folder, 'ledger.jsonl'), 'utf8');
+  expect(text).not.toContain('arker');
+  const row = ['--row', `${from}.customers`, String(one?._id)];
+  const audited = async (...more: string[]) => {
+    const { code, out } = await desk.lethe('audit', '--job', 'shop.yaml', '--json', ...more);
+    return { code, ...(JSON.parse(out) as { ok: boolean; row?: { result: string } }) };
+  };
+  expect(await audited('--file', 'ledger.jsonl', ...row)).toMatchObject({
+    code: 0,
+    ok: true,
+    row: { result: 'same', place: { batch: 0, row: 7 } },
+  });
+  expect(await audited(...row)).toMatchObject({ code: 0, row: { result: 'same' } });
+  await server.client
+    .db(from)
+    .collection('customers')
+    .updateOne({ visits: 7 }, { $set: { first_name: 'Eve' } });
+  expect(await audited(...row)).toMatchObject({ code: 0, row: { result: 'different' } });
+  const sampled = await desk.lethe('audit', '--job', 'shop.yaml');
+  expect(sampled).toMatchObject({ code: 0 });
+  expect(sampled.out).toContain('49 documents are as they were; changed or deleted since: 1');
+  await server.client
+    .db(from)
+    .collection('customers')
+    .updateOne({ visits: 7 }, { $set: { first_name: 'Marker' } });
+  desk.write('edited.jsonl', text.replace('"rows":50', '"rows":49'));
+  expect(await audited('--file', 'edited.jsonl')).toMatchObject({ code: 1, ok: false });
+  const kept = await desk.lethe('ledger', 'prune', 'shop.yaml', '--keep-runs', '1', '--dry-run');
+  expect(kept.out).toContain('0 runs would go');
+});
+
+test('grants prints the least roles, restore drops what a stopped run left, and only once', async () => {
+  const { code, out } = await desk.lethe('grants', 'shop.yaml', '--source-role', 'reader');
+  expect(code).toBe(0);
+  expect(out).toContain(
+    `{"resource":{"db":"${from}","collection":"customers"},"actions":["find","listIndexes","collStats"]}`,
+  );
+  expect(out).toContain('.grantRolesToUser("reader", [{ role: "lethe-shop-reads", db: "admin" }])');
+  const db = server.client.db(to);
+  const complete = await db
+    .collection<{ _id: string; state: string }>('lethe.run')
+    .findOne({ state: 'complete' });
+  const stopped = '0199aaaa-0000-7000-8000-000000000001';
+  await db.collection<{ _id: string }>('lethe.run').insertOne({
+    ...complete,
+    _id: stopped,
+    ...{ state: 'loading', workflowId: 'gone', seenAt: new Date(0) },
+  });
+  await db.collection(`lethe.${stopped}.1`).insertOne({ email: 'half' });
+  const restored = await desk.lethe('restore', 'shop.yaml');
+  expect(restored).toMatchObject({ code: 0 });
+  expect(restored.err).toContain(`Run ${stopped} of shop, loading: 1 collection of its own`);
+  expect(restored.out).toContain('1 collection of ended runs dropped');
+  expect((await db.listCollections().toArray()).map(({ name }) => name)).not.toContain(`lethe.${stopped}.1`);
+  expect((await desk.lethe('restore', 'shop.yaml')).out).toContain('Nothing is left behind');
+  expect(await db.collection('customers').countDocuments()).toBe(50);
+  expect(await desk.lethe('ledger', 'prune', 'shop.yaml', '--keep-runs', '1')).toMatchObject({ code: 0 });
+  expect(await db.collection('lethe.run').countDocuments()).toBe(1);
 });
 
 test('audit finds the ledger whole, and what was changed in it; report tells of the run', async () => {

@@ -1,0 +1,118 @@
+import type { Document } from 'mongodb';
+import { isOpen } from '../ledger/states.js';
+import type { RunRow } from '../ledger/types.js';
+import { tableText } from '../plan/catalog.js';
+import type { Plan } from '../plan/plan.js';
+import { dropLeftovers, putInPlace, RUN_COLLECTION } from './collections.js';
+import type { Connection } from './connection.js';
+import { checkOwner, ownerOf, release } from './fence.js';
+import { listRuns, readNewestPins, supersede } from './ledger/runs.js';
+import { type Ledger, ledgerOf } from './ledger/store.js';
+
+/** What a run left in a destination. */
+export interface LeftBehind {
+  readonly run: string;
+  /** Undefined where the ledger does not know the run any more. */
+  readonly row: RunRow | undefined;
+  /** Collections of its own. */
+  readonly collections: readonly string[];
+  /**
+   * `drop`: nobody needs them. `replay`: the run failed, and a replay goes on with them. `finish`: it was stopped while
+   * its collections took the place of the old ones, so that some are new and some old.
+   */
+  readonly way: 'drop' | 'replay' | 'finish';
+}
+
+/** Runs of a ledger that are looked through. */
+const LOOKED_AT = 100_000;
+
+/** What runs left behind in the destination's databases, the newest first. Only reads. */
+export async function leftBehind(connection: Connection): Promise<LeftBehind[]> {
+  const ledger = ledgerOf(connection);
+  const runs = await listRuns(ledger, { limit: LOOKED_AT });
+  const found = new Map<string, string[]>(
+    runs.filter(({ state }) => isOpen(state)).map(({ run }) => [run, []]),
+  );
+  for (const schema of await databases(connection, ledger)) {
+    const names = await connection.client.db(schema).listCollections({}, { nameOnly: true }).toArray();
+    for (const { name } of names as (Document & { name: string })[]) {
+      const run = RUN_COLLECTION.exec(name)?.[1];
+      if (run !== undefined) found.set(run, [...(found.get(run) ?? []), `${schema}.${name}`]);
+    }
+  }
+  const rows = new Map(runs.map((row) => [row.run, row]));
+  const left: LeftBehind[] = [];
+  for (const [run, collections] of found) {
+    const row = rows.get(run);
+    left.push({ run, row, collections, way: row ? await wayOf(ledger, row) : 'drop' });
+  }
+  return left.sort((a, b) => (a.run < b.run ? 1 : -1));
+}
+
+/** The ledger's own, and those that runs of it have written. */
+async function databases({ database }: Connection, ledger: Ledger): Promise<Set<string>> {
+  const owned = await ledger.fences.find().toArray();
+  return new Set([database.databaseName, ...owned.map(({ _id }) => _id.slice(0, _id.indexOf('.')))]);
+}
+
+async function wayOf(ledger: Ledger, row: RunRow): Promise<LeftBehind['way']> {
+  const { plan } = await readNewestPins(ledger, row.run);
+  const owners = await Promise.all(plan.tables.map(({ destination }) => ownerOf(ledger, destination)));
+  if (!owners.every((owner) => owner === row.run)) return 'drop';
+  if (isOpen(row.state) && (await isHalfInPlace(ledger, row.run, plan))) return 'finish';
+  return row.state === 'failed' ? 'replay' : 'drop';
+}
+
+/** Its checks had passed, or it had quarantined documents only: nothing else puts collections in their place. */
+async function isHalfInPlace({ runs }: Ledger, run: string, { tables }: Plan): Promise<boolean> {
+  const { placing = false, renamed = [] } = (await runs.findOne({ _id: run })) ?? {};
+  return placing && !tables.every(({ id }) => renamed.includes(id));
+}
+
+/** What was put right. */
+export interface Cleared {
+  /** Collections that were dropped. */
+  readonly dropped: number;
+  /** Runs whose collections were put in place to the last. */
+  readonly finished: readonly string[];
+  /** Collections that belonged to runs which are shut out. */
+  readonly released: readonly string[];
+}
+
+/**
+ * Puts right what runs left behind: shuts out those that are still open, finishes what was half done, and drops what
+ * nobody needs. What a replay may go on with stays. Doing it again does nothing.
+ */
+export async function clearLeft(connection: Connection, left: readonly LeftBehind[]): Promise<Cleared> {
+  const ledger = ledgerOf(connection);
+  const finished: string[] = [];
+  const released: string[] = [];
+  let dropped = 0;
+  for (const { run, row, way, collections } of left) {
+    if (way === 'replay') continue;
+    if (way === 'finish') {
+      const { plan } = await readNewestPins(ledger, run);
+      for (const { destination } of plan.tables) await checkOwner(ledger, destination, run);
+      await putInPlace(connection, ledger, run, plan);
+      finished.push(run);
+    } else dropped += collections.length;
+    if (row && isOpen(row.state)) released.push(...(await shutOut(ledger, row)));
+    await ledger.ids.deleteMany({ run });
+  }
+  const cleared = new Set(left.filter(({ way }) => way !== 'replay').map(({ run }) => run));
+  for (const schema of await databases(connection, ledger)) {
+    await dropLeftovers(connection, [schema], (run) => cleared.has(run));
+  }
+  return { dropped, finished, released };
+}
+
+/** A worker that comes back finds that nothing is its run's any more. */
+async function shutOut(ledger: Ledger, { run }: RunRow): Promise<string[]> {
+  await supersede(ledger, run);
+  const { plan } = await readNewestPins(ledger, run);
+  const released: string[] = [];
+  for (const { destination } of plan.tables) {
+    if (await release(ledger, destination, run)) released.push(tableText(destination));
+  }
+  return released;
+}
