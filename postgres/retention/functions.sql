@@ -311,7 +311,8 @@ RETURN CASE WHEN strpos(value, '1.') > 0
   THEN coalesce(lethe.open_with(value, context, NULL), lethe.reveal_parts(value, context, NULL, expired, no_key, tampered, "binary"))
   ELSE value END;
 
--- The same with keys that were asked for once, by masked views of columns that are sealed whole.
+-- The same with keys that were asked for once, by masked views of columns that are sealed whole. They are named once here:
+-- a body that named them twice would not be put in the place of its call.
 CREATE OR REPLACE FUNCTION lethe.reveal_with(
   value text,
   context text,
@@ -323,7 +324,7 @@ CREATE OR REPLACE FUNCTION lethe.reveal_with(
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN strpos(value, '1.') > 0
-  THEN coalesce(lethe.open_with(value, context, keys), lethe.reveal_parts(value, context, keys, expired, no_key, tampered, "binary"))
+  THEN coalesce(lethe.open_with(value, context, keys), lethe.reveal_parts(value, context, NULL, expired, no_key, tampered, "binary"))
   ELSE value END;
 
 -- The same for columns in whose texts tokens are parts.
@@ -440,34 +441,109 @@ RETURN CASE WHEN document #> path IS NULL THEN document
   WHEN cardinality(path) = 0 THEN lethe.seal_leaves(document, policy, context, day, pad)
   ELSE jsonb_set(document, path, lethe.seal_leaves(document #> path, policy, context, day, pad), false) END;
 
--- The same, but strings that are tokens already, as far as this session can tell, stay, and so does what redaction writes.
-CREATE OR REPLACE FUNCTION lethe.seal_new_leaves(
-  leaves jsonb, policy text, context text, day date, pad integer, stays text
+-- Seals a text, so that it can be searched or not.
+CREATE OR REPLACE FUNCTION lethe.seal_as(
+  value text, policy text, context text, day date, pad integer, searchable boolean
+) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN CASE WHEN searchable THEN lethe.seal_deterministic(value, policy, context, day, pad)
+  ELSE lethe.seal(value, policy, context, day, pad) END;
+
+-- What is left of paths below a member (its name) or an element (its index): each is a list of steps, {"deep", "key"} with
+-- null for any key. A path without steps takes everything.
+CREATE OR REPLACE FUNCTION lethe.paths_below(paths jsonb, key jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN bool_or(path = '[]') THEN '[[]]' ELSE coalesce(jsonb_agg(onward) FILTER (WHERE onward IS NOT NULL), '[]') END
+  FROM jsonb_array_elements(paths) AS path LEFT JOIN LATERAL (
+    SELECT path AS onward WHERE path -> 0 -> 'deep' = 'true'
+    UNION ALL SELECT path - 0 WHERE path -> 0 -> 'key' IN ('null', key)) AS below ON true);
+
+-- Seals the leaves of a document that paths name: strings as they are, numbers and booleans as JSON under the context and
+-- #json. Strings that are tokens already, as far as this session can tell, stay, and so does what redaction writes.
+CREATE OR REPLACE FUNCTION lethe.seal_paths(
+  document jsonb, paths jsonb, policy text, context text, day date, pad integer, searchable boolean, stays text
 ) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  leaf text;
 BEGIN
-  CASE jsonb_typeof(leaves)
+  IF paths = '[]' THEN RETURN document; END IF;
+  CASE jsonb_typeof(document)
     WHEN 'object' THEN
-      RETURN coalesce((SELECT jsonb_object_agg(key, lethe.seal_new_leaves(value, policy, context, day, pad, stays))
-        FROM jsonb_each(leaves)), leaves);
+      RETURN coalesce((SELECT jsonb_object_agg(m.key,
+          lethe.seal_paths(m.value, lethe.paths_below(paths, to_jsonb(m.key)), policy, context, day, pad, searchable, stays))
+        FROM jsonb_each(document) AS m), document);
     WHEN 'array' THEN
-      RETURN coalesce((SELECT jsonb_agg(lethe.seal_new_leaves(value, policy, context, day, pad, stays) ORDER BY ordinality)
-        FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves);
-    WHEN 'string' THEN
-      IF leaves #>> '{}' = stays OR lethe.outcome(leaves #>> '{}', context) IN ('value', 'expired', 'noKey')
-        OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value' THEN RETURN leaves; END IF;
+      RETURN coalesce((SELECT jsonb_agg(
+          lethe.seal_paths(m.value, lethe.paths_below(paths, to_jsonb(m.ordinality - 1)), policy, context, day, pad, searchable, stays)
+          ORDER BY m.ordinality)
+        FROM jsonb_array_elements(document) WITH ORDINALITY AS m), document);
     ELSE
+      IF jsonb_typeof(document) = 'null' OR NOT EXISTS (SELECT FROM jsonb_array_elements(paths) AS path WHERE path = '[]')
+      THEN RETURN document; END IF;
+      IF jsonb_typeof(document) <> 'string' THEN
+        RETURN to_jsonb(lethe.seal_as(document::text, policy, context || '#json', day, pad, searchable));
+      END IF;
+      leaf := document #>> '{}';
+      IF leaf = stays OR lethe.outcome(leaf, context) IN ('value', 'expired', 'noKey') OR lethe.outcome(leaf, context || '#json') = 'value'
+      THEN RETURN document; END IF;
+      RETURN to_jsonb(lethe.seal_as(leaf, policy, context, day, pad, searchable));
   END CASE;
-  RETURN lethe.seal_leaves(leaves, policy, context, day, pad);
 END $$;
 
-CREATE OR REPLACE FUNCTION lethe.seal_new_json(
-  document jsonb, path text[], policy text, context text, day date, pad integer, stays text
-) RETURNS jsonb
-LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN CASE WHEN document #> path IS NULL THEN document
-  WHEN cardinality(path) = 0 THEN lethe.seal_new_leaves(document, policy, context, day, pad, stays)
-  ELSE jsonb_set(document, path, lethe.seal_new_leaves(document #> path, policy, context, day, pad, stays), false) END;
+-- Seals what an expression finds in a text without tokens, where it is also what `accepts` says.
+CREATE OR REPLACE FUNCTION lethe.seal_found(
+  value text, expression text, flags text, accepts text, policy text, context text, day date, pad integer, searchable boolean
+) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  result text := '';
+  at integer := 1;
+  first integer;
+  behind integer;
+  found text;
+BEGIN
+  LOOP
+    first := regexp_instr(value COLLATE "C", expression, at, 1, 0, flags);
+    EXIT WHEN first = 0;
+    behind := regexp_instr(value COLLATE "C", expression, at, 1, 1, flags);
+    found := substr(value, first, behind - first);
+    result := result || substr(value, at, first - at) || CASE WHEN accepts IS NULL OR found COLLATE "C" ~ accepts
+      THEN lethe.seal_as(found, policy, context, day, pad, searchable) ELSE found END;
+    at := behind;
+  END LOOP;
+  RETURN result || substr(value, at);
+END $$;
+
+-- The same between the tokens of a text: those stay that this session can open, and those of days that are gone for sure.
+CREATE OR REPLACE FUNCTION lethe.seal_matches(
+  value text, expression text, flags text, accepts text, policy text, context text, day date, pad integer, searchable boolean
+) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+  parts text[] := string_to_array(value, '.');
+  at integer := 1;
+  rest integer := 1;
+  token text;
+  result text := '';
+BEGIN
+  WHILE at <= cardinality(parts) - 3 LOOP
+    token := CASE WHEN octet_length(parts[at + 1]) = 8 AND parts[at] LIKE '%l_1'
+      THEN right(parts[at], 3) || '.' || parts[at + 1] || '.' || parts[at + 2] || '.' END;
+    IF lethe.is_token(token) AND (lethe.outcome(token, context) = 'value' OR octet_length(token) BETWEEN 52 AND 87433
+      AND strpos(split_part(current_setting('lethe.r_' || left(parts[at + 1], 2), true), ',', 4), right(parts[at + 1], 6)) > 0)
+    THEN
+      result := result
+        || lethe.seal_found(left(array_to_string(parts[rest:at], '.'), -3), expression, flags, accepts, policy, context, day, pad, searchable)
+        || token;
+      at := at + 3;
+      rest := at;
+    ELSE
+      at := at + 1;
+    END IF;
+  END LOOP;
+  RETURN result || lethe.seal_found(array_to_string(parts[rest:], '.'), expression, flags, accepts, policy, context, day, pad, searchable);
+END $$;
 
 -- Whether a text is a JSON number that a jsonb can hold, or true, false, null, {} or [].
 CREATE OR REPLACE FUNCTION lethe.is_json_leaf(value text) RETURNS boolean

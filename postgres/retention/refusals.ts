@@ -1,9 +1,10 @@
 import type { SealedColumn, SealedTable } from '../../job/retention/types.js';
-import { parsePath } from '../../json/path.js';
 import { type CatalogColumn, type CatalogTable, tableText } from '../../plan/catalog.js';
 import type { Policy } from '../../retention/keys/policy.js';
 import { tokenLength } from '../../retention/token/format.js';
+import { PATTERNS } from '../../retention/token/patterns.js';
 import { type ChosenPolicy, chosenPolicies } from './choices.js';
+import { databasePattern } from './patterns.js';
 
 /** What a column must have room for at least: a token of so many bytes. */
 const USUAL_BYTES = 16;
@@ -75,10 +76,12 @@ function columnRefusals(
     );
   if (how.paths !== undefined) {
     if (type.kind !== 'json') out.push(`paths need json or jsonb, not ${type.name}.`);
-  } else if (type.kind !== 'text' || type.equality === 'padded') {
+  } else if (type.kind === 'json') {
     out.push(
-      `tokens are text and do not fit into ${type.name}: ALTER TABLE … ALTER COLUMN … TYPE text${type.kind === 'json' ? ', or say the paths of its fields' : ''}.`,
+      'a document is sealed leaf by leaf: say paths: ["$"] for all of them (names of members stay readable), or ALTER TABLE … ALTER COLUMN … TYPE text to seal it as one text.',
     );
+  } else if (type.kind !== 'text' || type.equality === 'padded') {
+    out.push(`tokens are text and do not fit into ${type.name}: ALTER TABLE … ALTER COLUMN … TYPE text.`);
   } else if (type.maxLength !== undefined) {
     const needed = how.pattern === undefined ? lengthNeeded(longest, policies) : undefined;
     if (needed === undefined || type.maxLength < needed)
@@ -86,17 +89,41 @@ function columnRefusals(
         `${type.name} is too short for tokens: it needs ${needed ?? 'text without a limit, or room for each match to grow by 60'} characters. ALTER TABLE … ALTER COLUMN … TYPE ${needed ? `character varying(${needed}) or ` : ''}text changes no row.`,
       );
   }
-  return [...out, ...keyRefusals(table, column, policies), ...triggerRefusals(how, sealed)];
+  return [...out, ...keyRefusals(table, column, how, sealed, policies), ...triggerRefusals(how, sealed)];
 }
 
-function keyRefusals(table: CatalogTable, { name }: CatalogColumn, policies: readonly Policy[]): string[] {
+function keyRefusals(
+  table: CatalogTable,
+  column: CatalogColumn,
+  how: SealedColumn,
+  { date }: SealedTable,
+  policies: readonly Policy[],
+): string[] {
+  const { name } = column;
   const out: string[] = [];
   for (const index of table.indexes) {
     const reads = index.columns.includes(name) || index.expressionColumns.includes(name);
-    if (reads && (index.unique || index.exclusion) && !policies.every(({ deterministic }) => deterministic))
+    if (!reads || !(index.unique || index.exclusion)) continue;
+    if (!policies.every(({ deterministic }) => deterministic)) {
       out.push(
-        `index ${index.name} keeps it unique, which tokens always are: make the policy deterministic (unique a day), or drop the index.`,
+        `index ${index.name} keeps it unique, which tokens always are: make the policy deterministic and put the date of the rows into the index (unique a day), or drop the index.`,
       );
+      continue;
+    }
+    // Equal values have equal tokens within a day and a policy only, and only where their bytes are equal.
+    const needed = [
+      ...(date === undefined ? [] : [date]),
+      ...(typeof how.policy === 'string' || policies.length === 1 ? [] : [how.policy.by]),
+    ];
+    const exact = index.unique && !index.expressionColumns.includes(name) && column.type.equality === 'exact';
+    if (date !== undefined && exact && needed.every((other) => index.columns.includes(other))) continue;
+    out.push(
+      `index ${index.name} keeps it unique, and a value has another token each day: it would be admitted again the next day. ${
+        date === undefined
+          ? 'Name the column that dates the rows (`date`) and put it into the index'
+          : `Make it a plain unique index over ${[name, ...needed].join(', ')} (unique a day)`
+      }, or drop it.`,
+    );
   }
   for (const key of table.foreignKeys)
     if (key.columns.includes(name)) out.push(`foreign key ${key.name} needs its plain values: drop it.`);
@@ -106,20 +133,9 @@ function keyRefusals(table: CatalogTable, { name }: CatalogColumn, policies: rea
 }
 
 /** What the trigger cannot seal. */
-function triggerRefusals(how: SealedColumn, { trigger }: SealedTable): string[] {
-  if (!trigger) return [];
-  if (how.pattern !== undefined)
-    return [
-      'the trigger cannot seal parts of a text: seal them before they are inserted, and leave out `trigger`.',
-    ];
-  return (how.paths ?? [])
-    .filter((path) => plainPath(path) === undefined)
-    .map((path) => `the trigger can seal ${path} only if it names every step, such as $.client.ip.`);
-}
-
-/** `$.client.ip` as its steps; undefined for a path with `*` or `..` in it. */
-export function plainPath(path: string): string[] | undefined {
-  const steps = parsePath(path);
-  if (typeof steps === 'string' || steps.some(({ deep, key }) => deep || key === null)) return undefined;
-  return steps.map(({ key }) => String(key));
+function triggerRefusals({ pattern }: SealedColumn, { trigger }: SealedTable): string[] {
+  if (!trigger || pattern === undefined || databasePattern(pattern)) return [];
+  return [
+    `the trigger finds ${Object.keys(PATTERNS).join(', ')} as everybody else does, but an expression of your own may mean something else in PostgreSQL: name one of those, or seal before rows are inserted and leave out \`trigger\`.`,
+  ];
 }

@@ -1,8 +1,9 @@
 import type { RetentionFile, SealedColumn, SealedTable } from '../../job/retention/types.js';
+import { parsePath } from '../../json/path.js';
 import { type CatalogColumn, type CatalogTable, tableText } from '../../plan/catalog.js';
 import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
 import { byPolicy, type ChosenPolicy, chosenPolicies } from './choices.js';
-import { plainPath } from './refusals.js';
+import { databasePattern } from './patterns.js';
 
 const TRIGGER = 'lethe_seal';
 
@@ -81,19 +82,21 @@ function sealStep(column: CatalogColumn, how: SealedColumn, policies: RetentionF
 function seal(
   value: string,
   { type }: CatalogColumn,
-  { paths }: SealedColumn,
+  { paths, pattern }: SealedColumn,
   { policy, context }: ChosenPolicy,
 ): string {
-  const given = `${quoteLiteral(policy.id)}, ${quoteLiteral(context)}, day, ${policy.pad ?? 0}`;
-  if (paths === undefined) {
-    const routine = policy.deterministic ? 'lethe.seal_deterministic' : 'lethe.seal';
-    const stays = policy.expired === null ? '' : `${value}::text = ${quoteLiteral(policy.expired)} OR `;
-    return `CASE WHEN ${stays}lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE ${routine}(${value}::text, ${given}) END`;
-  }
+  const given = `${quoteLiteral(policy.id)}, ${quoteLiteral(context)}, day, ${policy.pad ?? 0}, ${policy.deterministic}`;
   const stays = policy.expired === null ? 'NULL' : quoteLiteral(policy.expired);
-  const whole = paths.reduce((document, path) => {
-    const steps = `ARRAY[${plainPath(path)!.map(quoteLiteral).join(', ')}]::text[]`;
-    return `lethe.seal_new_json(${document}, ${steps}, ${given}, ${stays})`;
-  }, `${value}::jsonb`);
-  return type.name === 'json' ? `(${whole})::json` : whole;
+  if (paths !== undefined) {
+    const steps = quoteLiteral(JSON.stringify(paths.map((path) => parsePath(path))));
+    const whole = `lethe.seal_paths(${value}::jsonb, ${steps}, ${given}, ${stays})`;
+    return type.name === 'json' ? `(${whole})::json` : whole;
+  }
+  if (pattern !== undefined) {
+    const { expression, flags, accepts } = databasePattern(pattern)!;
+    const finds = [expression, flags].map(quoteLiteral).join(', ');
+    return `lethe.seal_matches(${value}::text, ${finds}, ${accepts === null ? 'NULL' : quoteLiteral(accepts)}, ${given})`;
+  }
+  const kept = policy.expired === null ? '' : `${value}::text = ${stays} OR `;
+  return `CASE WHEN ${kept}lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE lethe.seal_as(${value}::text, ${given}) END`;
 }

@@ -38,6 +38,7 @@ export async function planTables(session: Session, file: TablesOf): Promise<Tabl
     wrong.push(...refusals(table, sealed, file.policies, await longestPlain(session, table, sealed)));
     wrong.push(...(await missingRoles(session, name, sealed)), ...(await takenView(session, table, sealed)));
   }
+  wrong.push(...(await referring(session, [...found.values()], file.tables)));
   wrong.push(...(await plainCopies(session, file)));
   if (wrong.length > 0) {
     throw new LetheError(
@@ -102,6 +103,29 @@ export async function longestPlain(
   });
   const [row] = await query(session, `SELECT ${longest.join(', ')} FROM ${quoteTable(table)}`);
   return new Map(limited.map(({ name }, i) => [name, Number(row?.[`c${i}`] ?? 0)]));
+}
+
+/** Foreign keys of other tables that need the plain values of sealed columns. */
+export async function referring(
+  session: Session,
+  tables: readonly CatalogTable[],
+  sealed: TablesOf['tables'],
+): Promise<string[]> {
+  const rows = await query(
+    session,
+    `SELECT k.confrelid AS oid, a.attname AS column, k.conname AS key, n.nspname || '.' || c.relname AS child
+     FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
+     WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid = ANY ($1::oid[]) ORDER BY 1, 3, 2`,
+    [tables.map(({ oid }) => oid)],
+  );
+  return rows.flatMap(({ oid, column, key, child }) => {
+    const name = tableText(tables.find((table) => table.oid === Number(oid))!);
+    return Object.hasOwn(sealed[name]!.columns, column!)
+      ? `${name}.${column}: foreign key ${key} of ${child} refers to it and needs its plain values: drop it.`
+      : [];
+  });
 }
 
 async function missingRoles(session: Session, table: string, { readers }: SealedTable): Promise<string[]> {

@@ -4,7 +4,7 @@ import { type CatalogTable, type TableName, tableText } from '../../../plan/cata
 import { readCatalog } from '../../catalog/read.js';
 import { query, type Session } from '../../session.js';
 import { refusals } from '../refusals.js';
-import { longestPlain } from '../tables.js';
+import { longestPlain, referring } from '../tables.js';
 
 /** A relation that holds rows, and how many pages it has now. */
 export interface SealUnit extends TableName {
@@ -42,6 +42,7 @@ export async function planExisting(
     if (table.leaves.some(({ foreign }) => foreign))
       wrong.push(`${name} has partitions that are foreign tables: seal them where their rows are.`);
   }
+  wrong.push(...(await referring(session, [...found.values()], tables)));
   if (wrong.length > 0) {
     throw new LetheError(
       'RetentionInvalid',
