@@ -273,7 +273,8 @@ BEGIN
       END IF;
       found := right(parts[at], 3) || '.' || parts[at + 1] || '.' || parts[at + 2] || '.';
     END IF;
-    shown := lethe.open_with(found, context, keys);
+    -- Of a whole text that comes without keys it was tried already.
+    shown := CASE WHEN NOT whole OR keys IS NOT NULL THEN lethe.open_with(found, context, keys) END;
     what := 118;
     IF shown IS NULL THEN
       opened := CASE WHEN whole OR lethe.is_token(found) THEN lethe.open_token(found, context) ELSE 'n' END;
