@@ -10,15 +10,48 @@ export function scrambler(prf: Prf, label: string): (values: Column) => (string 
   const open = keyStreams(prf, label);
   return (values) => {
     const stream = open(values);
-    return values.map((value, row) => (value === null ? null : scrambleText(value, stream.row(row))));
+    const out = new Units(values);
+    for (let row = 0; row < values.length; row++) {
+      const value = values[row]!;
+      if (value !== null) scrambleText(value, stream.row(row), out);
+      out.ends[row] = out.length;
+    }
+    return out.cut(values);
   };
 }
 
-const scratch = new Uint16Array(4096);
+/** The UTF-16 units of a column, made into texts at once. No alphabet holds more units than what it stands for. */
+class Units {
+  readonly units: Uint16Array;
+  /** By row: where its units end. */
+  readonly ends: Uint32Array;
+  length = 0;
+  /** Every bit of every unit. */
+  bits = 0;
 
-function scrambleText(value: string, stream: KeyStream): string {
-  const out = value.length <= scratch.length ? scratch : new Uint16Array(value.length);
-  let length = 0;
+  constructor(values: Column) {
+    let size = 0;
+    for (const value of values) size += value?.length ?? 0;
+    this.units = new Uint16Array(size);
+    this.ends = new Uint32Array(values.length);
+  }
+
+  cut(values: Column): (string | null)[] {
+    const text = this.text();
+    return values.map((value, row) =>
+      value === null ? null : text.slice(row > 0 ? this.ends[row - 1]! : 0, this.ends[row]!),
+    );
+  }
+
+  private text(): string {
+    const { units } = this;
+    if (this.bits < 0x100) return Buffer.from(units).toString('latin1');
+    return Buffer.from(units.buffer as ArrayBuffer, units.byteOffset, units.length * 2).toString('utf16le');
+  }
+}
+
+function scrambleText(value: string, stream: KeyStream, out: Units): void {
+  const { units } = out;
   let first = -1;
   let changed = false;
   for (let at = 0; at < value.length; at++) {
@@ -26,19 +59,21 @@ function scrambleText(value: string, stream: KeyStream): string {
     if (codePoint > 0xffff) at++;
     const alphabet = alphabetOf(codePoint);
     const next = alphabet ? alphabet[stream.below(alphabet.length)]! : codePoint;
-    if (alphabet && first < 0) first = length;
+    if (alphabet && first < 0) first = out.length;
     changed ||= next !== codePoint;
-    length = write(out, length, next);
+    out.bits |= next;
+    out.length = write(units, out.length, next);
   }
-  if (!changed && first >= 0) step(out, first);
-  return decode(out, length);
+  if (!changed && first >= 0) out.bits |= step(units, first);
 }
 
-/** Takes the next member of the alphabet for the character at an index. */
-function step(out: Uint16Array, at: number): void {
+/** Takes the next member of the alphabet for the character at an index, and returns it. */
+function step(out: Uint16Array, at: number): number {
   const codePoint = String.fromCharCode(out[at]!, out[at + 1] ?? 0).codePointAt(0)!;
   const alphabet = alphabetOf(codePoint)!;
-  write(out, at, alphabet[(alphabet.indexOf(codePoint) + 1) % alphabet.length]!);
+  const next = alphabet[(alphabet.indexOf(codePoint) + 1) % alphabet.length]!;
+  write(out, at, next);
+  return next;
 }
 
 function write(out: Uint16Array, at: number, codePoint: number): number {
@@ -49,8 +84,4 @@ function write(out: Uint16Array, at: number, codePoint: number): number {
   out[at] = 0xd800 + ((codePoint - 0x10000) >> 10);
   out[at + 1] = 0xdc00 + (codePoint & 0x3ff);
   return at + 2;
-}
-
-function decode(units: Uint16Array, length: number): string {
-  return Buffer.from(units.buffer, units.byteOffset, length * 2).toString('utf16le');
 }

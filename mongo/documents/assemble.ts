@@ -1,7 +1,7 @@
 import { BSON, int32, OLD_BINARY, UUID, writeInt32 } from './bson.js';
+import type { Edits } from './edits.js';
 import type { Encoded } from './encode.js';
 import { DERIVED, DROP, EMPTY } from './match.js';
-import type { Edits } from './scan.js';
 
 /** A derived field in one document: the bytes of its name with their zero, and its value; undefined: it gets none. */
 export interface Derived {
@@ -10,20 +10,29 @@ export interface Derived {
   readonly item: number;
 }
 
-/** The part of the edits that belongs to one document, as indices: from the first up to before the last. */
+/** The edits of one document, as indices: from the first up to before the last. */
 export interface Part {
-  readonly slots: readonly [from: number, to: number];
-  readonly frames: readonly [from: number, to: number];
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+  readonly firstFrame: number;
+  readonly lastFrame: number;
 }
 
 /** Below that, a loop is faster than a call. */
-const SHORT = 40;
+const SHORT = 96;
 
 /** Puts documents together from their old bytes and what changed. */
 export class Assembler {
-  private readonly sizes: number[] = [];
-  private readonly grown: number[] = [];
-  private readonly placed: number[] = [];
+  /** By slot: how many bytes come, and where those begin that go. */
+  private readonly sizes: Int32Array;
+  private readonly froms: Int32Array;
+  /** By frame: by how much it grows, and where its length stands in the output. */
+  private readonly grown: Int32Array;
+  private readonly placed: Int32Array;
+  /** Of the document that was measured last: its longest unchanged span, and how far that moves. */
+  private longest = 0;
+  private longestEnd = 0;
+  private shift = 0;
 
   constructor(
     private readonly edits: Edits,
@@ -31,49 +40,87 @@ export class Assembler {
     private readonly encoded: readonly Encoded[],
     /** By slot. */
     private readonly derived: ReadonlyMap<number, Derived>,
-  ) {}
+  ) {
+    this.sizes = new Int32Array(edits.slots);
+    this.froms = new Int32Array(edits.slots);
+    this.grown = new Int32Array(edits.frames);
+    this.placed = new Int32Array(edits.frames);
+  }
 
   /** Bytes of a document after its edits. Must be called right before `write`. */
-  measure(document: Buffer, { slots, frames }: Part): number {
-    const { edits, sizes, grown } = this;
-    const [first, last] = frames;
-    for (let frame = first; frame < last; frame++) grown[frame - first] = 0;
-    for (let slot = slots[0]; slot < slots[1]; slot++) {
+  measure(document: Uint8Array, { firstSlot, lastSlot, firstFrame, lastFrame }: Part): number {
+    const { sizes, froms, grown } = this;
+    const { frame, frameParent, end } = this.edits;
+    let kept = 0;
+    let more = 0;
+    this.longest = this.longestEnd = this.shift = 0;
+    for (let slot = firstSlot; slot < lastSlot; slot++) {
       const size = this.sizeOf(slot, document);
-      sizes[slot - slots[0]] = size;
-      grown[edits.frame[slot]! - first]! += size - (edits.end[slot]! - this.from(slot));
+      const from = this.from(slot);
+      sizes[slot] = size;
+      froms[slot] = from;
+      this.span(kept, from, more);
+      kept = end[slot]!;
+      const change = size - (kept - from);
+      grown[frame[slot]!]! += change;
+      more += change;
     }
-    for (let frame = last - 1; frame > first; frame--) {
-      grown[edits.frameParent[frame]! - first]! += grown[frame - first]!;
-    }
-    return document.length + (last > first ? grown[0]! : 0);
+    this.span(kept, document.length, more);
+    for (let f = lastFrame - 1; f > firstFrame; f--) grown[frameParent[f]!]! += grown[f]!;
+    return document.length + more;
+  }
+
+  /** Room that `write` needs for a document of `size` bytes after its edits. */
+  room(document: Uint8Array, size: number): number {
+    return Math.max(size, document.length + Math.max(0, this.shift));
   }
 
   /** Writes the document that was measured last. */
-  write(document: Buffer, { slots, frames }: Part, out: Buffer, start: number): void {
-    const { edits, sizes, grown, placed } = this;
+  write(document: Uint8Array, part: Part, out: Buffer, start: number): void {
+    const { sizes, froms, placed } = this;
+    const { element, end, frameStart, frameSlots } = this.edits;
+    const { firstSlot, lastSlot, firstFrame, lastFrame } = part;
+    const { longest } = this;
+    this.place(document, out, start);
     let at = start;
     let copied = 0;
-    let frame = frames[0];
+    let frame = firstFrame;
     let typeAt = start;
-    for (let slot = slots[0]; slot < slots[1]; slot++) {
-      for (; frame < frames[1] && edits.frameSlots[frame]! <= slot; frame++) {
-        placed[frame - frames[0]] = edits.frameStart[frame]! + at - copied;
+    for (let slot = firstSlot; slot < lastSlot; slot++) {
+      for (; frame < lastFrame && frameSlots[frame]! <= slot; frame++) {
+        placed[frame] = frameStart[frame]! + at - copied;
       }
-      const from = this.from(slot);
+      const from = froms[slot]!;
       // Of an element whose name was a slot as well, the type was copied before.
-      if (edits.element[slot]! >= copied) typeAt = at + edits.element[slot]! - copied;
-      copy(document, copied, from, out, at);
+      if (element[slot]! >= copied) typeAt = at + element[slot]! - copied;
+      if (copied !== longest) copy(document, copied, from, out, at);
       at += from - copied;
       this.put(slot, document, out, at, typeAt);
-      at += sizes[slot - slots[0]]!;
-      copied = edits.end[slot]!;
+      at += sizes[slot]!;
+      copied = end[slot]!;
     }
-    copy(document, copied, document.length, out, at);
-    for (let f = frames[0]; f < frame; f++) {
-      const more = grown[f - frames[0]]!;
-      if (more !== 0) writeInt32(out, placed[f - frames[0]]!, int32(document, edits.frameStart[f]!) + more);
+    if (copied !== longest) copy(document, copied, document.length, out, at);
+    for (let f = firstFrame; f < frame; f++) {
+      const more = this.grown[f]!;
+      if (more !== 0) writeInt32(out, placed[f]!, int32(document, frameStart[f]!) + more);
     }
+  }
+
+  private span(from: number, to: number, shift: number): void {
+    if (to - from <= this.longestEnd - this.longest) return;
+    this.longest = from;
+    this.longestEnd = to;
+    this.shift = shift;
+  }
+
+  /**
+   * Gets the longest span to its place, by a copy of the whole document: a view of the span would cost more than the
+   * bytes around it, which are overwritten.
+   */
+  private place(document: Uint8Array, out: Uint8Array, start: number): void {
+    const { shift, longest, longestEnd } = this;
+    out.set(document, start + Math.max(0, shift));
+    if (shift < 0) out.copyWithin(start + longest + shift, start + longest, start + longestEnd);
   }
 
   /** First byte that a slot replaces. */
@@ -83,7 +130,7 @@ export class Assembler {
     return whole ? this.edits.element[slot]! : this.edits.start[slot]!;
   }
 
-  private sizeOf(slot: number, document: Buffer): number {
+  private sizeOf(slot: number, document: Uint8Array): number {
     const target = this.edits.target[slot]!;
     if (target > 0)
       return valueSize(this.encoded[target - 1]!, this.edits.item[slot]!, this.subtype(slot, document));
@@ -91,11 +138,11 @@ export class Assembler {
     return derived ? 1 + derived.name.length + valueSize(derived.values, derived.item, 0) : 0;
   }
 
-  private subtype(slot: number, document: Buffer): number {
+  private subtype(slot: number, document: Uint8Array): number {
     return document[this.edits.start[slot]! + 4] ?? 0;
   }
 
-  private put(slot: number, document: Buffer, out: Buffer, at: number, typeAt: number): void {
+  private put(slot: number, document: Uint8Array, out: Buffer, at: number, typeAt: number): void {
     const target = this.edits.target[slot]!;
     const derived = target <= DERIVED ? this.derived.get(slot) : undefined;
     if (derived) {
@@ -146,6 +193,6 @@ function putValue(
 }
 
 function copy(bytes: Uint8Array, from: number, to: number, out: Buffer, at: number): void {
-  if (to - from > SHORT) out.set(bytes.subarray(from, to), at);
+  if (to - from > SHORT) out.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from), at);
   else for (let i = from, o = at; i < to; i++, o++) out[o] = bytes[i]!;
 }

@@ -46,7 +46,7 @@ class Batch {
   private readonly scanner: Scanner;
   private readonly documents: readonly Buffer[];
   private readonly refused = new Map<number, RefusedDocument>();
-  private readonly parts: (Part | undefined)[] = [];
+  private readonly parts: Part[] = [];
   private readonly derived = new Map<number, { readonly target: number; readonly field: number }>();
   private readonly rules: Record<string, number> = {};
   private readonly equal: Record<string, number> = {};
@@ -77,8 +77,7 @@ class Batch {
 
   private scan(index: number): void {
     const { edits } = this.scanner;
-    const slots = edits.target.length;
-    const frames = edits.frameStart.length;
+    const { slots, frames } = edits;
     const refusal =
       this.scanner.scan(this.documents[index]!, index) ??
       deriveFields(this.decisions, this.scanner, this.targets, this.documents[index]!, index, this.derived);
@@ -86,10 +85,7 @@ class Batch {
       this.scanner.rollback(slots, frames);
       this.refuse(index, refusal.reason, refusal.path);
     }
-    this.parts[index] = {
-      slots: [slots, edits.target.length],
-      frames: [frames, edits.frameStart.length],
-    };
+    this.parts.push({ firstSlot: slots, lastSlot: edits.slots, firstFrame: frames, lastFrame: edits.frames });
   }
 
   private run(target: Target): Encoded {
@@ -120,7 +116,7 @@ class Batch {
     const { edits } = this.scanner;
     const number = this.targets.indexOf(target) + 1;
     const seen = new Set<string>();
-    for (let slot = 0; slot < edits.target.length; slot++) {
+    for (let slot = 0; slot < edits.slots; slot++) {
       if (edits.target[slot] !== number) continue;
       const item = edits.item[slot]!;
       const key = `${edits.frame[slot]} ${out[item]}`;
@@ -162,21 +158,21 @@ class Batch {
     let block: Buffer = Buffer.alloc(0);
     let used = 0;
     return this.documents.map((document, index) => {
-      if (this.refused.has(index)) return null;
+      if (this.refused.size > 0 && this.refused.has(index)) return null;
       const part = this.parts[index]!;
       const size = assembler.measure(document, part);
       if (size > MAX_DOCUMENT) {
         this.refuse(index, 'larger than 16 MB after its transformation', '');
         return null;
       }
-      if (used + size > block.length) {
-        block = Buffer.allocUnsafeSlow(Math.max(size, BLOCK));
+      const room = assembler.room(document, size);
+      if (used + room > block.length) {
+        block = Buffer.allocUnsafeSlow(Math.max(room, BLOCK));
         used = 0;
       }
-      const out = block.subarray(used, used + size);
-      assembler.write(document, part, out, 0);
+      assembler.write(document, part, block, used);
       used += size;
-      return out;
+      return block.subarray(used - size, used);
     });
   }
 }

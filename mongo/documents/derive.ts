@@ -35,8 +35,8 @@ export function deriveFields(
       const item = nothing ? target.addNull(document) : target.add(document, bytes, source.start, source.end);
       if (item < 0) return { reason: 'a value that this transformer cannot take', path: name };
       const limit = bytes.length - 1;
-      if (!scanner.present[field]) scanner.slot(DERIVED - field, item, -1, limit, limit, scanner.rootFrame);
-      for (let slot = edits.target.length - 1; slot >= 0; slot--) {
+      if (!scanner.present[field]) edits.addSlot(DERIVED - field, item, -1, limit, limit, scanner.rootFrame);
+      for (let slot = edits.slots - 1; slot >= 0; slot--) {
         if (edits.target[slot] !== DERIVED - field) continue;
         edits.item[slot] = item;
         derived.set(slot, { target: number, field });

@@ -18,6 +18,8 @@ export interface FieldState {
   readonly codes: Codes;
   /** Whatever lies below is treated like this. */
   readonly leaf: boolean;
+  /** Nothing happens here, nor below. */
+  readonly kept: boolean;
   /** The target of the keys below that no rule names; 0: they stay. */
   readonly keys: number;
   /** Whether some path goes on by `*` here, so that unknown names below are data. */
@@ -78,6 +80,7 @@ export function buildStates(
     const fresh = {
       codes,
       leaf: onward.length === 0,
+      kept: onward.length === 0 && codes.every((code) => code === KEEP),
       keys: keys ? patterns[keys[0]]!.target : 0,
       mapped: onward.some((item) => stepOf(item)!.kind === 'anyName'),
       names: new NameTable(),
@@ -121,7 +124,7 @@ export function buildStates(
   // A state of its own: with paths like **.a, places further down may share the root's.
   const names = root.names.copy();
   for (const [name, codes] of derived) names.set(name, state([], codes));
-  return { ...root, leaf: false, names };
+  return { ...root, leaf: false, kept: false, names };
 }
 
 function matches(step: FieldStep, key: string | number | null, element: boolean): boolean {

@@ -9,44 +9,9 @@ import {
   UUID,
   valueEnd,
 } from './bson.js';
+import { Edits } from './edits.js';
 import { DERIVED, DESCEND, DROP, EMPTY, type FieldState, hashByte, KEEP, REFUSE } from './match.js';
 import type { Target } from './target.js';
-
-/**
- * What changes in the documents of a batch, in the order in which it stands there, as columns of numbers: slots (what is
- * replaced, `target` says by what) and frames (documents and arrays with slots inside, whose lengths may change).
- */
-export interface Edits {
-  /** A target (1 and up), `EMPTY`, `DROP`, or `DERIVED` and below; of a field at the document's end, too. */
-  readonly target: number[];
-  /** The slot's value among those of its target. */
-  readonly item: number[];
-  /** Index of the type byte; -1 for a field that is new at the document's end. */
-  readonly element: number[];
-  /** Where the replaced bytes start and end: a value, or a name. */
-  readonly start: number[];
-  readonly end: number[];
-  /** The innermost frame around the slot. */
-  readonly frame: number[];
-  /** Where a frame's length stands, the frame around it (-1: none), and how many slots are in front of it. */
-  readonly frameStart: number[];
-  readonly frameParent: number[];
-  readonly frameSlots: number[];
-}
-
-export function noEdits(): Edits {
-  return {
-    target: [],
-    item: [],
-    element: [],
-    start: [],
-    end: [],
-    frame: [],
-    frameStart: [],
-    frameParent: [],
-    frameSlots: [],
-  };
-}
 
 /** Where a refused document is wrong. */
 export interface Refusal {
@@ -63,7 +28,7 @@ interface Place {
 
 /** Walks through raw documents along the states of the rules, and notes what has to change. */
 export class Scanner {
-  readonly edits = noEdits();
+  readonly edits = new Edits();
   /** Derived fields that the current document has already, by number. */
   readonly present: Uint8Array;
   /** Of the current document. */
@@ -93,18 +58,16 @@ export class Scanner {
    * @param document Its index in the batch.
    */
   scan(bytes: Buffer, document: number): Refusal | undefined {
-    const { target, frameStart } = this.edits;
-    const slots = target.length;
-    const frames = frameStart.length;
+    const { slots, frames } = this.edits;
     this.bytes = bytes;
     this.document = document;
     this.depth = 0;
-    this.present.fill(0);
+    if (this.present.length > 0) this.present.fill(0);
     try {
       if (bytes.length < 5 || int32(bytes, 0) !== bytes.length || bytes[bytes.length - 1] !== 0) {
         throw new BsonMistake('not BSON: a length that cannot be right');
       }
-      this.rootFrame = this.openFrame(0, -1);
+      this.rootFrame = this.edits.addFrame(0, -1);
       this.walk(0, bytes.length, this.root, this.rootFrame, false);
       return undefined;
     } catch (error) {
@@ -116,29 +79,9 @@ export class Scanner {
 
   /** Forgets the current document's edits. */
   rollback(slots: number, frames: number): void {
-    const { edits } = this;
-    for (const list of [edits.target, edits.item, edits.element, edits.start, edits.end, edits.frame]) {
-      list.length = slots;
-    }
-    for (const list of [edits.frameStart, edits.frameParent, edits.frameSlots]) list.length = frames;
+    this.edits.slots = slots;
+    this.edits.frames = frames;
     for (const target of this.targets) target.forget(this.document);
-  }
-
-  slot(target: number, item: number, element: number, start: number, end: number, frame: number): void {
-    const { edits } = this;
-    edits.target.push(target);
-    edits.item.push(item);
-    edits.element.push(element);
-    edits.start.push(start);
-    edits.end.push(end);
-    edits.frame.push(frame);
-  }
-
-  private openFrame(start: number, parent: number): number {
-    const { edits } = this;
-    edits.frameParent.push(parent);
-    edits.frameSlots.push(edits.target.length);
-    return edits.frameStart.push(start) - 1;
   }
 
   /** Goes through the elements of a document or array that starts at `start` and ends before `end`. */
@@ -182,7 +125,7 @@ export class Scanner {
 
   private addKey(target: number, start: number, end: number, frame: number): void {
     const item = this.targets[target - 1]!.add(this.document, this.bytes, start, end);
-    this.slot(target, item, start - 1, start, end, frame);
+    this.edits.addSlot(target, item, start - 1, start, end, frame);
   }
 
   /** Notes what happens to one value; returns where it ends. */
@@ -196,12 +139,13 @@ export class Scanner {
   ): number {
     const { bytes } = this;
     const end = valueEnd(bytes, type, start, limit);
+    if (state.kept) return end;
     const code = state.codes[type === BSON.binData ? tableType(bytes, type, start) : type]!;
     if (type === BSON.object || type === BSON.array) {
       this.container(type, element, start, end, state, frame, code);
     } else if (code > 0) {
       const item = this.targets[code - 1]!.add(this.document, bytes, start, end);
-      if (item >= 0) this.slot(code, item, element, start, end, frame);
+      if (item >= 0) this.edits.addSlot(code, item, element, start, end, frame);
       else if (this.targets[code - 1]!.rule.special === 'refuse') throw new BsonMistake(SPECIAL);
     } else if (code !== KEEP) this.decided(code, type, element, start, end, state, frame);
     return end;
@@ -218,7 +162,7 @@ export class Scanner {
   ): void {
     const whole = code <= DERIVED && code > REFUSE;
     if (!whole && (!state.leaf || code === DESCEND)) {
-      this.walk(start, end, state, this.openFrame(start, frame), type === BSON.array);
+      this.walk(start, end, state, this.edits.addFrame(start, frame), type === BSON.array);
     } else if (code !== KEEP) this.decided(code, type, element, start, end, state, frame);
   }
 
@@ -233,25 +177,24 @@ export class Scanner {
     frame: number,
   ): void {
     if (code === DROP) this.dropName(element);
-    if (code === EMPTY || code === DROP) this.slot(code, 0, element, start, end, frame);
+    if (code === EMPTY || code === DROP) this.edits.addSlot(code, 0, element, start, end, frame);
     else if (code <= REFUSE) {
       // Nothing is where a path would have gone on.
       const nothing = (type === BSON.null || type === BSON.undefined) && !state.leaf;
       if (!nothing) throw new BsonMistake(this.reasons[REFUSE - code]!);
     } else if (code <= DERIVED) {
       this.present[DERIVED - code] = 1;
-      this.slot(code, 0, element, start, end, frame);
+      this.edits.addSlot(code, 0, element, start, end, frame);
     }
   }
 
   /** The name of an element that goes need not be replaced. */
   private dropName(element: number): void {
     const { edits } = this;
-    const last = edits.element.length - 1;
+    const last = edits.slots - 1;
     if (last < 0 || edits.element[last] !== element || edits.start[last] !== element + 1) return;
     this.targets[edits.target[last]! - 1]!.forgetLast();
-    for (const list of [edits.target, edits.item, edits.element, edits.start, edits.end, edits.frame])
-      list.pop();
+    edits.slots = last;
   }
 
   /** Where the scanner stands, without what may be data. */

@@ -6,7 +6,8 @@ import type {
   TransformerSpec,
 } from '../../anonymize/transformer.js';
 import { BSON } from './bson.js';
-import { readText, readValue } from './values.js';
+import { Texts } from './texts.js';
+import { readValue } from './values.js';
 
 /** One transformer for values of one BSON type at one path, as the rules say. */
 export interface TargetRule {
@@ -36,11 +37,27 @@ const UNREAD = '0';
 
 /** The values that one batch has for a target. */
 export class Target {
-  readonly values: (string | null)[] = [];
   /** Their documents, as indices into the batch. */
   readonly documents: number[] = [];
+  private readonly texts: Texts | undefined;
+  private readonly others: (string | null)[] = [];
+  private decoded: Column | undefined;
+  /** How many bytes stand around a text: its length, and its zero. */
+  private readonly head: number;
+  private readonly tail: number;
 
-  constructor(readonly rule: TargetRule) {}
+  constructor(readonly rule: TargetRule) {
+    const name = rule.type === KEY_NAME;
+    if (name || rule.type === BSON.string || rule.type === BSON.symbol) this.texts = new Texts();
+    this.head = name ? 0 : 4;
+    this.tail = name ? 0 : 1;
+  }
+
+  /** Once all documents were scanned. */
+  get values(): Column {
+    this.decoded ??= this.texts ? this.texts.decode() : this.others;
+    return this.decoded;
+  }
 
   /**
    * Takes a value in.
@@ -48,32 +65,34 @@ export class Target {
    * @returns Its place among the target's values, or -1 when it is nothing that a transformer could read.
    */
   add(document: number, bytes: Buffer, start: number, end: number): number {
-    const text =
-      this.rule.type === KEY_NAME
-        ? readText(bytes, start, end)
-        : (readValue(bytes, this.rule.type, start, end) ?? (this.rule.blind ? UNREAD : undefined));
+    const { texts } = this;
+    if (texts) {
+      const place = texts.add(bytes, start + this.head, end - this.tail);
+      this.documents.push(document);
+      return place;
+    }
+    const text = readValue(bytes, this.rule.type, start, end) ?? (this.rule.blind ? UNREAD : undefined);
     if (text === undefined) return -1;
     this.documents.push(document);
-    return this.values.push(text) - 1;
+    return this.others.push(text) - 1;
   }
 
   /** Takes in that there is nothing. */
   addNull(document: number): number {
-    this.documents.push(document);
-    return this.values.push(null) - 1;
+    if (this.texts) this.texts.addNull();
+    else this.others.push(null);
+    return this.documents.push(document) - 1;
   }
 
   /** Forgets the values of a document that is refused after all. */
   forget(document: number): void {
-    while (this.documents.at(-1) === document) {
-      this.documents.pop();
-      this.values.pop();
-    }
+    while (this.documents.at(-1) === document) this.forgetLast();
   }
 
   forgetLast(): void {
     this.documents.pop();
-    this.values.pop();
+    if (this.texts) this.texts.removeLast();
+    else this.others.pop();
   }
 
   /** Runs the transformer over the whole batch. */
