@@ -108,7 +108,7 @@ public class Launcher {
       public int getWireVersion() { return 13; }
     };
     MongoServer server = new MongoServer(new MemoryBackend().version(version));
-    server.enableOplog();
+    if (args[1].equals("oplog")) server.enableOplog();
     server.bind("127.0.0.1", Integer.parseInt(args[0]));
     Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
     Thread.currentThread().join();

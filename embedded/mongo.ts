@@ -23,6 +23,10 @@ export interface MongoOptions {
   readonly port?: number;
   /** Gets one line before anything is downloaded. */
   readonly tell?: (line: string) => void;
+  /** Of the stand-in: memory for its data, in gigabytes. Default 3. */
+  readonly heapGigabytes?: number;
+  /** Of the stand-in: it keeps every change in memory, for change streams. Default true. */
+  readonly oplog?: boolean;
 }
 
 /**
@@ -40,7 +44,7 @@ export async function startMongo(options: MongoOptions = {}): Promise<MongoServe
   const log = join(home, 'mongo.log');
   await mkdir(join(home, 'data'));
   await writeFile(join(home, 'Launcher.java'), LAUNCHER);
-  const server = startProcess(...commandOf(program, home, port), { log, orphanSignal: 'TERM' });
+  const server = startProcess(...commandOf(program, home, port, options), { log, orphanSignal: 'TERM' });
   try {
     await untilReady(server, 60_000, () => probe(url('admin'), program));
   } catch (error) {
@@ -63,7 +67,12 @@ function end(server: ServerProcess): Promise<void> {
   return server.end('SIGTERM', 10_000);
 }
 
-function commandOf(program: MongoProgram, home: string, port: number): [string, string[]] {
+function commandOf(
+  program: MongoProgram,
+  home: string,
+  port: number,
+  { heapGigabytes = 3, oplog = true }: MongoOptions,
+): [string, string[]] {
   if (program.kind === 'mongod') {
     const args = [
       '--dbpath',
@@ -77,8 +86,9 @@ function commandOf(program: MongoProgram, home: string, port: number): [string, 
     ];
     return [program.path, args];
   }
-  const heap = ['-Xmx3g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
-  return ['java', [...heap, '-cp', program.classPath, join(home, 'Launcher.java'), String(port)]];
+  const heap = [`-Xmx${heapGigabytes}g`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+  const args = [String(port), oplog ? 'oplog' : 'none'];
+  return ['java', [...heap, '-cp', program.classPath, join(home, 'Launcher.java'), ...args]];
 }
 
 async function probe(url: string, program: MongoProgram): Promise<void> {

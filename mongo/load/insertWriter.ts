@@ -1,5 +1,5 @@
 import { codeText } from '../errors.js';
-import { idText } from '../ids.js';
+import { idText, type RawId } from '../ids.js';
 import { deleteRaw, insertRaw, upsertRaw, type WriteError, type WriteTarget } from '../wire.js';
 import type { Refusal } from './quarantine.js';
 import type { RecordedIds } from './recordedIds.js';
@@ -9,7 +9,7 @@ export const DUPLICATE = 11000;
 
 /** `replace`: into a collection of the run's own, where only other batches of the run write. */
 export class InsertWriter implements Writer {
-  private readonly written = new Set<string>();
+  private readonly written = new Written();
 
   constructor(
     private readonly target: WriteTarget,
@@ -32,10 +32,8 @@ export class InsertWriter implements Writer {
       outputs.map(({ document }) => document),
     );
     const failed = new Set(errors.map(({ index }) => index));
-    for (const [index, { id }] of outputs.entries()) if (!failed.has(index)) this.written.add(idText(id));
-    const late = errors.filter(
-      (error) => isIdTaken(error) && !this.written.has(idText(outputs[error.index]!.id)),
-    );
+    for (const [index, { id }] of outputs.entries()) if (!failed.has(index)) this.written.add(id);
+    const late = errors.filter((error) => isIdTaken(error) && !this.written.has(outputs[error.index]!.id));
     const settled = await this.settle(late.map(({ index }) => ({ index, output: outputs[index]! })));
     return {
       refused: errors
@@ -53,8 +51,8 @@ export class InsertWriter implements Writer {
     const own: { index: number; output: Output }[] = [];
     for (const entry of taken) {
       const text = idText(entry.output.id);
-      if (others.has(text) || this.written.has(text)) continue;
-      this.written.add(text);
+      if (others.has(text) || this.written.has(entry.output.id)) continue;
+      this.written.add(entry.output.id);
       own.push(entry);
     }
     const { errors } = await upsertRaw(
@@ -74,6 +72,22 @@ export class InsertWriter implements Writer {
   }
 
   async close(): Promise<void> {}
+}
+
+/** `_id`s that were written: texts to look them up by are made when somebody asks, which hardly ever happens. */
+class Written {
+  private readonly known = new Set<string>();
+  private fresh: RawId[] = [];
+
+  add(id: RawId): void {
+    this.fresh.push(id);
+  }
+
+  has(id: RawId): boolean {
+    for (const other of this.fresh) this.known.add(idText(other));
+    this.fresh = [];
+    return this.known.has(idText(id));
+  }
 }
 
 export function isIdTaken({ code, paths }: WriteError): boolean {
