@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { versions } from '../anonymize/registry.js';
-import { findTransformer, specsOf } from './effects.js';
+import { specsOf } from './effects.js';
 import { canonicalJson } from './json.js';
 import type { Plan, TablePlan } from './plan.js';
 import { shortType } from './types.js';
@@ -13,11 +13,7 @@ export function pinRules(tables: readonly TablePlan[]): Pick<Plan, 'ruleSet' | '
 
 /** Versions of the transformers, and hashes of the value lists, that the tables' rules use, as they are here. */
 export function versionsOf(tables: readonly TablePlan[]): Plan['versions'] {
-  const specs = tables
-    .flatMap((table) => table.columns)
-    .flatMap((column) => specsOf(column.branches))
-    .filter((spec) => findTransformer(spec.name) !== undefined);
-  return versions(specs);
+  return versions(tables.flatMap(({ columns }) => columns.flatMap(({ branches }) => specsOf(branches))));
 }
 
 /** SHA-256, hex, of rules with the versions behind them. */

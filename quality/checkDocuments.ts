@@ -6,10 +6,14 @@ import type { Connection } from '../mongo/connection.js';
 import { insertCheckResult } from '../mongo/ledger/checkResults.js';
 import { ledgerOf } from '../mongo/ledger/store.js';
 import { readFacts } from '../mongo/validate.js';
+import { tableText } from '../plan/catalog.js';
 import { limit } from './budget.js';
 import type { Check } from './checks.js';
 import { judgeDocuments } from './documents.js';
+import { inspectDocuments } from './inspectDocuments.js';
 import type { InspectProgress } from './inspection.js';
+import { judgeDrift, judgeGroups, judgeLeakScan, judgeResidual } from './judgeInspection.js';
+import { distributionRecords } from './run.js';
 
 /** Documents of each collection that are transformed again, at most. */
 const AGAIN = 1_000;
@@ -31,7 +35,7 @@ export interface DocumentsCheck {
  * those of before.
  */
 export async function checkDocuments(
-  { row, pins, keys, settings, origin, segment }: DocumentsCheck,
+  { row, pins, keys, settings, origin, segment, report, signal }: DocumentsCheck,
   source: Connection,
   destination: Connection,
 ): Promise<Check[]> {
@@ -41,9 +45,23 @@ export async function checkDocuments(
     again: settings.recompute.severity === 'off' ? 0 : Math.min(AGAIN, limit(settings.recompute.rows)),
     followed: limit(settings.constraints.rows),
   };
-  const checks = judgeDocuments(pins.plan, settings, await readFacts(task, source, destination));
+  const { plan } = pins;
+  const facts = await readFacts(task, source, destination);
+  const written = new Map(facts.collections.map((one) => [one.table, one.written]));
+  const request = { run: row.run, plan, keys, settings, written, report, signal };
+  const inspection = await inspectDocuments(request, source, destination);
+  const names = new Map(plan.tables.map((table) => [table.id, tableText(table.destination)]));
+  const name = (id: number) => names.get(id) ?? String(id);
+  const checks = [
+    ...judgeDocuments(plan, settings, facts),
+    ...judgeLeakScan(settings.leaks.severity, inspection, [...names.values()]),
+    ...judgeResidual(settings.residual, inspection, name),
+    ...judgeDrift(settings.drift, inspection, name),
+    ...judgeGroups(settings, inspection),
+  ];
   const record = {
-    ...{ run: row.run, job: row.job, origin, checks, distributions: [] },
+    ...{ run: row.run, job: row.job, origin, checks },
+    distributions: distributionRecords(plan, inspection),
     ok: !checks.some(fails),
     seconds: (Date.now() - began) / 1_000,
   };

@@ -19,7 +19,7 @@ export function judgeInspection(
   return [
     ...judgeConstraints(settings.constraints.severity, facts, inspection),
     ...judgeRecomputed(settings.recompute.severity, facts, inspection, name),
-    ...judgeLeakScan(settings.leaks.severity, inspection),
+    ...judgeLeakScan(settings.leaks.severity, inspection, [...names.values()]),
     ...judgeSealed(settings.leaks.severity, inspection, name),
     ...judgeResidual(settings.residual, inspection, name),
     ...judgeDrift(settings.drift, inspection, name),
@@ -125,7 +125,11 @@ function recomputedProblem(
   ];
 }
 
-function judgeLeakScan(severity: Severity | 'off', { leaks, unread }: Inspection): Check[] {
+export function judgeLeakScan(
+  severity: Severity | 'off',
+  { leaks, unread }: Pick<Inspection, 'leaks' | 'unread'>,
+  tables: readonly string[],
+): Check[] {
   if (severity === 'off') return [];
   if (unread) return [unreadCheck('leak-scan', unread)];
   if (!leaks) return [];
@@ -138,7 +142,7 @@ function judgeLeakScan(severity: Severity | 'off', { leaks, unread }: Inspection
   };
   const atLeast = overflow ? 'at least ' : '';
   const failures = leaks.leaks.map(({ from, to, hits }): Check => {
-    const [table, column] = splitPlace(to);
+    const [table, column] = splitPlace(to, tables);
     return {
       name: 'leak-scan',
       ok: false,
@@ -165,9 +169,10 @@ function judgeLeakScan(severity: Severity | 'off', { leaks, unread }: Inspection
   });
 }
 
-/** `schema.table.column` at its last dot. */
-function splitPlace(place: string): [table: string, column: string] {
-  const at = place.lastIndexOf('.');
+/** `schema.table.column`: names may hold dots, and so do paths into documents. */
+function splitPlace(place: string, tables: readonly string[]): [table: string, column: string] {
+  const own = tables.filter((table) => place.startsWith(`${table}.`)).sort((a, b) => b.length - a.length);
+  const at = own[0]?.length ?? place.lastIndexOf('.');
   return [place.slice(0, at), place.slice(at + 1)];
 }
 
@@ -179,9 +184,9 @@ const KINDS: Readonly<Record<PersonalKind, string>> = {
   ip: 'IP addresses',
 };
 
-function judgeResidual(
+export function judgeResidual(
   { severity, share }: CheckSettings['residual'],
-  { residual, unread }: Inspection,
+  { residual, unread }: Pick<Inspection, 'residual' | 'unread'>,
   name: (id: number) => string,
 ): Check[] {
   if (severity === 'off') return [];
@@ -211,9 +216,9 @@ function judgeResidual(
   });
 }
 
-function judgeDrift(
+export function judgeDrift(
   { severity, distance }: CheckSettings['drift'],
-  { distributions, unread }: Inspection,
+  { distributions, unread }: Pick<Inspection, 'distributions' | 'unread'>,
   name: (id: number) => string,
 ): Check[] {
   if (severity === 'off') return [];
@@ -242,7 +247,7 @@ function judgeDrift(
   });
 }
 
-function judgeGroups({ kAnonymity }: CheckSettings, { groups }: Inspection): Check[] {
+export function judgeGroups({ kAnonymity }: CheckSettings, { groups }: Pick<Inspection, 'groups'>): Check[] {
   return kAnonymity.map(({ table, columns, k, severity }, at): Check => {
     const found = groups.find(({ check }) => check === at);
     const what = `${table} (${columns.join(', ')})`;

@@ -38,7 +38,7 @@ export type DistributionRecord = Omit<Distribution, 'table'> & { readonly table:
 
 export function distributionRecords(
   plan: Pick<Plan, 'tables'>,
-  { distributions }: Inspection,
+  { distributions }: Pick<Inspection, 'distributions'>,
 ): DistributionRecord[] {
   const names = new Map(plan.tables.map((table) => [table.id, tableText(table.source)]));
   return distributions.map(({ table, ...rest }) => ({ table: names.get(table) ?? String(table), ...rest }));

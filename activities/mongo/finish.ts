@@ -31,6 +31,7 @@ export function validateRun(deps: Dependencies, ref: RunRef): Promise<RunVerdict
         await advanceRun(ledger, ref.run, 'validating');
         const check = {
           ...{ row, pins, keys, settings: settingsOf(pins.plan), segment: ref.replay ?? 0 },
+          signal: run.signal,
           origin: 'run',
         } as const;
         const checks = await checkDocuments(check, source, destination);

@@ -114,13 +114,28 @@ export async function runJob(job: Job, ends: Ends, run?: string): Promise<EndedR
 export function endRun(job: Job, ends: Ends, { run, plan }: StartedRun): Promise<Check[]> {
   return withEnds(ends, async (source, destination) => {
     for (const table of plan.tables) await makeOtherIndexes(destination, run, plan.mode, table);
-    const keys = jobKeys(KEY, job.consistency === 'run' ? run : undefined);
-    const pins = await readPins(ledgerOf(destination), run);
-    const check = { row: { run, job: job.job }, pins, keys, settings: job.checks, origin: 'run' } as const;
-    const checks = await checkDocuments(check, source, destination);
+    const checks = await check(job, run, 'run', source, destination);
     await putInPlace(destination, ledgerOf(destination), run, plan);
     return checks;
   });
+}
+
+/** What `lethe validate` does. */
+export function checkAgain(job: Job, ends: Ends, { run }: Pick<StartedRun, 'run'>): Promise<Check[]> {
+  return withEnds(ends, (source, destination) => check(job, run, 'validate', source, destination));
+}
+
+async function check(
+  job: Job,
+  run: string,
+  origin: 'run' | 'validate',
+  source: Connection,
+  destination: Connection,
+): Promise<Check[]> {
+  const keys = jobKeys(KEY, job.consistency === 'run' ? run : undefined);
+  const pins = await readPins(ledgerOf(destination), run);
+  const request = { row: { run, job: job.job }, pins, keys, settings: job.checks, origin };
+  return checkDocuments(request, source, destination);
 }
 
 /** A name that no other test has. */

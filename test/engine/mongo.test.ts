@@ -18,7 +18,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fails } from '../../ledger/checks.js';
 import { describeUnless, mongo, sharedData, type TestMongo } from '../harness/servers.js';
-import { type EndedRun, type Ends, mongoJob, runJob } from './mongo-fixture.js';
+import { checkAgain, type EndedRun, type Ends, mongoJob, runJob } from './mongo-fixture.js';
 
 let server: TestMongo;
 beforeAll(async () => {
@@ -199,6 +199,68 @@ collections:
     expect([...known].some((id) => id >= 1_000 && id < 1_300)).toBe(false);
     expect((await copy.collection('accounts').indexes()).map(({ name }) => name)).toContain('account_id_1');
     expect(run.checks.find(({ name }) => name === 'constraints')?.message).toContain('200 references');
+  });
+
+  test('is searched for what its source knows of people, also when somebody changed it later', async () => {
+    const ends = newEnds();
+    const FIRST = ['Hildegard', 'Waltraud', 'Ekkehard', 'Gundolf'];
+    const LAST = ['Brockdorff', 'Zwirnerlein', 'Quastenberg', 'Mühlenkamper'];
+    const person = (at: number) => ({
+      _id: at,
+      first: FIRST[at % 4]!,
+      last: LAST[Math.floor(at / 4) % 4]!,
+      email: `somebody.${at}@marker-mail.example`,
+      phones: [`+49 30 5550${String(at).padStart(4, '0')}99`],
+      tiers: { [`key-of-person-${at}@marker-mail.example`]: { level: at % 3 } },
+      note: `note ${at % 7}`,
+      age: 20 + (at % 5),
+    });
+    await server.client
+      .db(ends.from)
+      .collection<Person>('people')
+      .insertMany(Array.from({ length: 60 }, (_, at) => person(at)));
+    const job = mongoJob(`${JOB}
+checks:
+  kAnonymity:
+    - { table: ${ends.from}.people, columns: [age], k: 5 }
+    - { table: ${ends.from}.people, columns: [age, note], k: 5, severity: warn }
+    - { table: ${ends.from}.people, columns: [nothing], k: 2, severity: warn }
+collections:
+  ${ends.from}.people:
+    fields:
+      { first: firstName, last: lastName, email: email, phones: phone, 'tiers.*~': hash, tiers.*.level: keep,
+        note: keep, age: keep }
+`);
+    const run = await runJob(job, ends);
+    expect(failed(run)).toEqual([]);
+    const named = (name: string) => run.checks.filter((check) => check.name === name);
+    expect(named('k-anonymity').map(({ ok, observed }) => [ok, observed])).toEqual([
+      [true, 12],
+      [false, 1],
+      [false, undefined],
+    ]);
+    expect(named('leak-scan')).toMatchObject([{ ok: true }]);
+    expect(named('drift').map(({ ok }) => ok)).toEqual([true]);
+    expect(named('residual').map(({ ok }) => ok)).toEqual([true]);
+
+    const copy = server.client.db(ends.to).collection<Person>('people');
+    const leaks: [string, Partial<Person>][] = [
+      ['email', { email: person(1).email }],
+      ['note', { note: `please call Somebody.2@MARKER-mail.example today` }],
+      ['phones[]', { phones: ['0', person(3).phones[0]] }],
+      ['note', { note: `${person(4).first} ${person(4).last} was here` }],
+      ['tiers.*', { tiers: { 'key-of-person-5@marker-mail.example': { level: 1 } } }],
+      ['note', { note: 'call 030 555 000699, or +4930 5550000699' }],
+    ];
+    for (const [at, [, change]] of leaks.entries()) await copy.updateOne({ _id: at + 1 }, { $set: change });
+    const checks = await checkAgain(job, ends, run);
+    const found = checks.filter(({ name, ok }) => name === 'leak-scan' && !ok);
+    expect(new Set(found.map(({ table, column }) => `${table} ${column}`))).toEqual(
+      new Set(['email', 'note', 'phones[]', 'tiers.*'].map((path) => `${ends.to}.people ${path}`)),
+    );
+    expect(found.reduce((sum, { observed = 0 }) => sum + observed, 0)).toBeGreaterThanOrEqual(6);
+    expect(checks.find(({ name, ok }) => name === 'residual' && !ok)).toMatchObject({ column: 'note' });
+    expect(JSON.stringify(checks)).not.toMatch(/arker|Brockdorff|5550/);
   });
 
   test('refuses fields that nobody decided, and says how many documents it saw', async () => {
