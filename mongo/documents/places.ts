@@ -49,7 +49,8 @@ class KnownPlace implements Place {
 
   child(name: string): Place {
     const own = this.named.get(name);
-    const shown = own || (!this.state.mapped && isName(name)) ? name : '*';
+    // Of names inside of documents that no rule knows, nobody knows whether they are data.
+    const shown = own || (this.path === '' && !this.state.mapped && isName(name)) ? name : '*';
     const known = this.children.get(shown);
     if (known) return known;
     if (!own && shown !== '*' && this.children.size > MOST_NAMES) return this.child('\0');

@@ -169,6 +169,14 @@ collections:
         tiers: { [`t${at}`]: { id: `t${at}`, active: true } },
       })),
     );
+    // Where nothing stands, nothing is referenced.
+    const odd: Document[] = [
+      { username: 'a' },
+      { username: 'b', accounts: null },
+      { username: 'c', accounts: [] },
+      { username: 'd', accounts: [null] },
+    ];
+    await db.collection('customers').insertMany(odd, { promoteValues: false } as object);
     await db.collection('accounts').createIndex({ account_id: 1 }, { unique: true });
     const job = mongoJob(`${JOB}
 references: ["${ends.from}.customers.accounts[] -> ${ends.from}.accounts.account_id"]
@@ -186,7 +194,10 @@ collections:
     expect(failed(run)).toEqual([]);
     const copy = server.client.db(ends.to);
     const accounts = await copy.collection('accounts').find().toArray();
-    const customers = await copy.collection('customers').find().toArray();
+    const customers = await copy
+      .collection('customers')
+      .find({ email: { $exists: true } })
+      .toArray();
     const known = new Set(accounts.map(({ account_id }) => account_id));
     expect(known.size).toBe(300);
     expect(customers).toHaveLength(100);
@@ -199,6 +210,22 @@ collections:
     expect([...known].some((id) => id >= 1_000 && id < 1_300)).toBe(false);
     expect((await copy.collection('accounts').indexes()).map(({ name }) => name)).toContain('account_id_1');
     expect(run.checks.find(({ name }) => name === 'constraints')?.message).toContain('200 references');
+
+    const child = customers[3]!;
+    await copy.collection('customers').updateOne({ _id: child._id }, { $set: { 'accounts.1': 5 } });
+    await copy.collection('accounts').deleteOne({ account_id: customers[7]!.accounts[0] });
+    // One value where others have an array of them.
+    await copy.collection('customers').updateOne({ accounts: [] }, { $set: { accounts: 1_298 } });
+    const again = (await checkAgain(job, ends, run)).filter(({ name }) => name === 'constraints');
+    expect(again).toMatchObject([
+      {
+        ok: false,
+        column: 'accounts[]',
+        message: expect.stringMatching(
+          /^3 of 201 references from .*customers.accounts\[\] to .*account_id lead/,
+        ),
+      },
+    ]);
   });
 
   test('is searched for what its source knows of people, also when somebody changed it later', async () => {
