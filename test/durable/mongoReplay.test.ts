@@ -59,10 +59,11 @@ onFailure: ${onFailure}
 collections:
   ${from}.people: { fields: { _id: permute, name: ${rule}, code: keep } }
 `;
+  const newWorker = () => new WorkerProcess(stage, { env } as unknown as Ends);
   await worker?.stop();
-  worker = new WorkerProcess(stage, { env } as unknown as Ends);
+  worker = newWorker();
   await worker.ready();
-  return { from, to, file: (rule = 'fullName') => ({ name: 'people.yaml', text: text(rule) }) };
+  return { from, to, newWorker, file: (rule = 'fullName') => ({ name: 'people.yaml', text: text(rule) }) };
 }
 
 async function bytes(database: string): Promise<Buffer> {
@@ -120,7 +121,7 @@ test('documents in quarantine are copied by a replay once they are mended at the
   });
 });
 
-test('a run that failed on the way goes on by a corrected job, and does nothing again that is committed', async () => {
+test('a run that failed on the way goes on by a corrected job, also on another worker, and does nothing again that is committed', async () => {
   const copy = await newCopy('fail');
   const handle = await stage.start('people', { file: copy.file() });
   expect(await failureOf(handle)).toMatchObject({ type: 'QuarantineLimit' });
@@ -131,7 +132,17 @@ test('a run that failed on the way goes on by a corrected job, and does nothing 
   expect(before.length).toBeGreaterThan(0);
 
   const corrected = copy.file('{ types: { string: fullName, int: permute } }');
-  const { verdict } = await (await replay(stage, run, { file: corrected })).result();
+  const going = await replay(stage, run, { file: corrected, tuning: { heartbeatSeconds: 3 } });
+  let over = false;
+  const result = going.result().finally(() => {
+    over = true;
+  });
+  result.catch(() => undefined);
+  await until('it goes on', async () => over || (await committed()).length > before.length, 200_000);
+  await worker?.kill();
+  worker = copy.newWorker();
+  await worker.ready();
+  const { verdict } = await result;
   expect(verdict).toMatchObject({ ok: true, rows: PEOPLE, quarantined: [] });
   const after = new Map((await committed()).map((batch) => [String(batch._id), batch]));
   for (const batch of before) expect(after.get(String(batch._id))).toEqual(batch);

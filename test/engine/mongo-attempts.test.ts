@@ -1,8 +1,14 @@
+import { Int32 } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { jobKeys } from '../../anonymize/keys.js';
+import { auditLedger } from '../../ledger/audit/audit.js';
 import { fails } from '../../ledger/checks.js';
+import { readLedgerOf } from '../../mongo/ledger/records.js';
+import { type Ledger, ledgerOf } from '../../mongo/ledger/store.js';
 import { loadDocuments } from '../../mongo/load/load.js';
+import { replayDocuments } from '../../mongo/load/replay.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
-import { type Ends, endRun, mongoJob, runJob, startRun } from './mongo-fixture.js';
+import { type Ends, endRun, KEY, mongoJob, runJob, startRun, withEnds } from './mongo-fixture.js';
 
 /* What a second attempt of a batch does about what the first one left, and what the server itself refuses. */
 
@@ -127,6 +133,84 @@ test('a copy of a claimed database is not claimed', async () => {
   await expect(runJob(job, { ...ends, destinationUrl: server.url(clone) })).rejects.toMatchObject({
     type: 'DestinationUnclaimed',
   });
+});
+
+/** A ledger that is lost for whoever uses it, right after it has taken so many writes. */
+function lostAfter(ledger: Ledger, writes: number): Ledger {
+  let done = 0;
+  const losing = (collection: object) =>
+    new Proxy(collection, {
+      get(of, name) {
+        const member: unknown = Reflect.get(of, name);
+        if (typeof member !== 'function') return member;
+        const method = member.bind(of) as (...args: unknown[]) => unknown;
+        if (!/^(insert|update|replace|delete|findOneAnd)/.test(String(name))) return method;
+        return async (...args: unknown[]) => {
+          const result = await method(...args);
+          done += 1;
+          if (done === writes) throw new Error('killed');
+          return result;
+        };
+      },
+    });
+  const entries = Object.entries(ledger).map(([name, one]) => [name, name === 'db' ? one : losing(one)]);
+  return Object.fromEntries(entries) as Ledger;
+}
+
+test('a replay that is killed after each of its writes in turn ends as one that is not', async () => {
+  const ends = newEnds();
+  const bad = [3, 11, 25];
+  await people(ends.from).insertMany(
+    Array.from({ length: 30 }, (_, at) => ({
+      _id: at,
+      name: bad.includes(at) ? new Int32(at) : `Ann ${at}`,
+    })),
+  );
+  const job = mongoJob(
+    `${JOB}evidence: row\ncollections: { ${ends.from}.people: { fields: { _id: permute, name: fullName } } }\n`,
+  );
+  const { run, plan, quarantined } = await runJob(job, ends);
+  expect(quarantined).toBe(3);
+  await people(ends.from).updateMany({ _id: { $in: [3, 11] } }, { $set: { name: 'Ann' } });
+  await people(ends.from).deleteOne({ _id: 25 });
+  const task = {
+    run,
+    replay: 1,
+    mode: 'replace',
+    table: plan.tables[0]!,
+    keys: jobKeys(KEY),
+    evidence: 'row',
+  } as const;
+  await withEnds(ends, async (source, destination) => {
+    const ledger = ledgerOf(destination);
+    const { signal } = new AbortController();
+    let kills = 0;
+    for (let writes = 1; ; writes += 1) {
+      const pass = replayDocuments(task, source, destination, lostAfter(ledger, writes), signal);
+      if (
+        await pass.then(
+          () => true,
+          () => false,
+        )
+      )
+        break;
+      kills += 1;
+    }
+    expect(kills).toBeGreaterThan(5);
+    const outcomes = (await ledger.quarantine.find({ run }).toArray()).map(({ outcome }) => outcome).sort();
+    expect(outcomes).toEqual(['copied', 'copied', 'gone']);
+    const batches = await ledger.batches.find({ run, state: 'committed' }).toArray();
+    expect(batches.reduce((sum, { rows = 0 }) => sum + rows, 0)).toBe(29);
+    const read = await readLedgerOf(ledger, run);
+    expect((await auditLedger(read, {})).list().filter(({ kind }) => kind === 'mismatch')).toEqual([]);
+  });
+  const calm = newEnds();
+  await runJob(job, { ...calm, sourceUrl: ends.sourceUrl });
+  const bytes = async (database: string) =>
+    Buffer.concat(
+      (await people(database).find({}, { raw: true }).sort({ _id: 1 }).toArray()) as unknown as Uint8Array[],
+    );
+  expect((await bytes(ends.to)).equals(await bytes(calm.to))).toBe(true);
 });
 
 describe('what only a real mongod has', () => {
