@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
+import { expect } from 'vitest';
 
 /* Histories that stand in the repository: how they are read, replayed and, where that is asked for, written. */
 
@@ -12,10 +13,27 @@ const { History } = proto.temporal.api.history.v1;
 /** As a workflow's handle gives it. */
 export type FetchedHistory = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
-/** Runs the workflows as they are built against what an execution did. */
-export async function replayHistory(history: FetchedHistory, workflowId: string): Promise<void> {
-  const code = readFileSync(BUNDLE, 'utf8');
-  await Worker.runReplayHistory({ workflowBundle: { code } }, history, workflowId);
+/** What one execution did, and the name that its history is recorded by, if it is. */
+export interface Execution {
+  readonly workflowId: string;
+  readonly history: FetchedHistory;
+  readonly name?: string | undefined;
+}
+
+/** The latest execution of a handle's workflow. */
+export async function executionOf(handle: WorkflowHandle, name: string): Promise<Execution> {
+  return { workflowId: handle.workflowId, history: await handle.fetchHistory(), name };
+}
+
+/**
+ * Runs the workflows as they are built against what executions did, all in one worker: to start one takes longer than
+ * a replay. Gives what went wrong in each, in their order.
+ */
+async function replayAll(executions: readonly Execution[]): Promise<(Error | undefined)[]> {
+  const workflowBundle = { code: readFileSync(BUNDLE, 'utf8') };
+  const errors: (Error | undefined)[] = [];
+  for await (const { error } of Worker.runReplayHistories({ workflowBundle }, executions)) errors.push(error);
+  return errors;
 }
 
 /** Names of the files of a folder, which hold a history each. */
@@ -23,21 +41,27 @@ export function committedHistories(folder: string): string[] {
   return readdirSync(folder).filter((file) => file.endsWith('.history.json'));
 }
 
-/** Replays a history that was committed. */
-export async function replayCommitted(folder: string, file: string): Promise<void> {
-  const { workflowId, history } = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  await replayHistory(History.fromObject(history), workflowId);
+/** Replays histories that were committed. Gives what went wrong by file, or undefined for one that replays. */
+export async function replayCommitted(
+  folder: string,
+  files: readonly string[],
+): Promise<Map<string, Error | undefined>> {
+  const executions = files.map((file): Execution => {
+    const { workflowId, history } = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+    return { workflowId, history: History.fromObject(history) };
+  });
+  const errors = await replayAll(executions);
+  expect(errors).toHaveLength(files.length);
+  return new Map(files.map((file, i) => [file, errors[i]]));
 }
 
-/** Replays a history of this version; writes it where `LETHE_RECORD` is set and it has a name. */
-export async function replayAndRecord(
-  folder: string,
-  history: FetchedHistory,
-  workflowId: string,
-  name?: string,
-): Promise<void> {
-  await replayHistory(history, workflowId);
-  if (process.env.LETHE_RECORD && name) record(folder, name, workflowId, history);
+/** Replays histories of this version; writes those that have a name where `LETHE_RECORD` is set. */
+export async function replayAndRecord(folder: string, executions: readonly Execution[]): Promise<void> {
+  const errors = await replayAll(executions);
+  expect(errors).toEqual(executions.map(() => undefined));
+  for (const { name, workflowId, history } of executions) {
+    if (process.env.LETHE_RECORD && name) record(folder, name, workflowId, history);
+  }
 }
 
 function record(folder: string, name: string, workflowId: string, history: FetchedHistory): void {

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { progressOf, type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
-import { committedHistories, replayAndRecord, replayCommitted } from './histories.js';
+import {
+  committedHistories,
+  type Execution,
+  executionOf,
+  replayAndRecord,
+  replayCommitted,
+} from './histories.js';
 import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from './replay-stage.js';
 
 /*
@@ -18,7 +24,12 @@ beforeAll(silenceTemporal);
 describe('histories of earlier versions', () => {
   const files = committedHistories(FOLDER);
 
-  it.each(files)('%s replays', (file) => replayCommitted(FOLDER, file));
+  let replayed: Map<string, Error | undefined>;
+  beforeAll(async () => {
+    replayed = await replayCommitted(FOLDER, files);
+  });
+
+  it.each(files)('%s replays', (file) => expect(replayed.get(file)).toBeUndefined());
 
   it('cover every workflow and every end', () => {
     const names = files.map((file) => file.replace(/\.\d+\.history\.json$/, ''));
@@ -106,8 +117,7 @@ describe('histories of this version', () => {
     const refused = await startReplay(stage.client, { job: 'replay', run }, input, stage.taskQueue);
     await expect(refused.result()).rejects.toMatchObject({ cause: { type: 'NothingToReplay' } });
     // The same workflow id: only its last execution is meant.
-    const history = await refused.fetchHistory();
-    await replayAndRecord(FOLDER, history, refused.workflowId, 'refused-replay-replayFailedBatches.1');
+    await replayAndRecord(FOLDER, [await executionOf(refused, 'refused-replay-replayFailedBatches.1')]);
   });
 
   it('a run that waits for its replay', async () => {
@@ -122,7 +132,7 @@ describe('histories of this version', () => {
     await ask(destination, 'ALTER TABLE visit DROP CONSTRAINT fewest');
     await handle.executeUpdate('replay', { args: [{ tables: ['public.visit'] }] });
     await handle.result();
-    await replayAndRecord(FOLDER, await handle.fetchHistory(), handle.workflowId, 'waited-syncJob.1');
+    await replayAndRecord(FOLDER, [await executionOf(handle, 'waited-syncJob.1')]);
   });
 
   it('a run of no known job', async () => {
@@ -143,6 +153,7 @@ async function check(client: Client, handle: Handle, scenario: string): Promise<
 }
 
 async function replayEach(client: Client, query: string, scenario: string): Promise<string[]> {
+  const executions: Execution[] = [];
   const types: string[] = [];
   const counts = new Map<string, number>();
   for await (const { workflowId, runId, type } of client.workflow.list({ query })) {
@@ -150,8 +161,9 @@ async function replayEach(client: Client, query: string, scenario: string): Prom
     types.push(type);
     const n = (counts.get(type) ?? 0) + 1;
     counts.set(type, n);
-    await replayAndRecord(FOLDER, history, workflowId, n <= 3 ? `${scenario}-${type}.${n}` : undefined);
+    executions.push({ workflowId, history, name: n <= 3 ? `${scenario}-${type}.${n}` : undefined });
   }
+  await replayAndRecord(FOLDER, executions);
   return types;
 }
 
