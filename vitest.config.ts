@@ -1,10 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
-/** A tier of tests: a folder, what it may take, and whether it uses servers. Tiers run one after the other. */
-function tier(name: string, order: number, timeout: number, servers: boolean) {
+/**
+ * A tier of tests: a folder, what it may take, and whether it uses servers. Tiers run one after the other. `isolate`
+ * gives each file a process of its own: for those that install a Temporal runtime, of which a process has one.
+ */
+function tier(
+  name: string,
+  order: number,
+  timeout: number,
+  { servers, isolate }: { servers: boolean; isolate: boolean },
+) {
   return {
     test: {
       name,
+      isolate,
       include: [`test/${name}/**/*.test.ts`],
       globalSetup: servers ? ['test/harness/setup.ts'] : [],
       testTimeout: timeout,
@@ -20,10 +29,10 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: ['default', './test/harness/reporter.ts'],
     projects: [
-      tier('pure', 0, 30_000, false),
-      tier('engine', 1, 60_000, true),
-      tier('durable', 2, 240_000, true),
-      tier('whole', 3, 300_000, true),
+      tier('pure', 0, 30_000, { servers: false, isolate: false }),
+      tier('engine', 1, 60_000, { servers: true, isolate: false }),
+      tier('durable', 2, 240_000, { servers: true, isolate: true }),
+      tier('whole', 3, 300_000, { servers: true, isolate: true }),
     ],
   },
 });
