@@ -30,7 +30,7 @@ afterAll(async () => {
   await stage?.stop();
 });
 beforeEach(async () => {
-  ends = await openBroken(3_000, 60_000);
+  ends = await openBroken(1_500, 6_000);
 });
 afterEach(async () => {
   await ends?.drop();
@@ -83,6 +83,11 @@ it('one that stops at the limit again may be tried again, with a limit that the 
 
 it('a run whose workflow was terminated goes on from its last batches, over several legs', async () => {
   await mend();
+  // So many that it is still under way when it is terminated.
+  await ask(
+    ends.source,
+    `INSERT INTO public.visit SELECT i, 1 + i % 5, 'note ' || md5(i::text) FROM generate_series(6001, 60000) i`,
+  );
   const before = await catalog();
   const handle = await stage.start('crm', file());
   const run = await runOf(handle);
