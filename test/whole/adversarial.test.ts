@@ -63,6 +63,8 @@ onVersions('a hostile database', (version) => {
     await query(ends.destination, 'ALTER SEQUENCE odd.free RESTART');
     job = jobText(JOB, ends);
     if (version === 15) {
+      // Values of 50 MB are nothing of a version, and take most of the time.
+      await query(ends.source, 'UPDATE odd.big SET stays = left(stays, 9999), changes = left(changes, 9999)');
       // There as roles that are no superusers: triggers, rules and row security then go by name.
       roles = await makeRoles(ends);
       await roles.grant(job);
@@ -99,7 +101,7 @@ onVersions('a hostile database', (version) => {
     expect(await heap(ends.destination)).toBe(await heap(ends.source));
   });
 
-  it('has values of 50 MB', async () => {
+  it(`has values of ${version === 15 ? '10 kB' : '50 MB'}`, async () => {
     const sql =
       'SELECT id, md5(stays) AS stays, length(changes) AS length, md5(changes) AS changes FROM odd.big ORDER BY id';
     const [there, here] = [await query(ends.source, sql), await query(ends.destination, sql)];
