@@ -45,7 +45,7 @@ export async function benchMongo(documents: number, rounds: number, threads: num
   const own = process.env.MONGODB_URI
     ? undefined
     : await startMongo({ tell: console.log, heapGigabytes: 9, oplog: false });
-  const base = process.env.MONGODB_URI ?? own!.url();
+  const base = process.env.MONGODB_URI ?? patient(own!.url());
   const url = (database: string) => base.replace(/^(mongodb(?:\+srv)?:\/\/[^/?]+)\/?[^?]*/, `$1/${database}`);
   const pool = createPool({ threads });
   const name = { applicationName: 'lethe:bench' };
@@ -61,6 +61,11 @@ export async function benchMongo(documents: number, rounds: number, threads: num
     await pool.close();
     await own?.stop();
   }
+}
+
+/** A heap full of documents is collected for so long that a driver would give the server up. */
+function patient(url: string): string {
+  return `${url}${url.includes('?') ? '&' : '?'}connectTimeoutMS=120000&serverSelectionTimeoutMS=120000`;
 }
 
 async function fill({ database }: Connection, documents: number): Promise<number> {

@@ -24,7 +24,7 @@ export function judgePushdown(plan: Plan, oneDeployment: boolean): Finding[] {
     }
     findings.note(
       'pushdown',
-      `${name}: the server transforms and writes; documents that it cannot do are read by a worker. The ledger counts documents, and has no digests of their bytes.`,
+      `${name}: the server transforms and writes; documents that it cannot do are read by a worker. The ledger counts documents, and has neither digests of their bytes nor counts by rule; an audit cannot verify them.`,
       { table: name },
     );
   }

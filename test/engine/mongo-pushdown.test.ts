@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { jobKeys } from '../../anonymize/keys.js';
+import { type AuditFinding, Findings } from '../../ledger/audit/findings.js';
 import { fails } from '../../ledger/checks.js';
+import type { BatchRecord } from '../../ledger/records.js';
+import { auditDocumentSample } from '../../mongo/audit.js';
+import { readLedgerOf } from '../../mongo/ledger/records.js';
+import { ledgerOf } from '../../mongo/ledger/store.js';
 import { loadDocuments } from '../../mongo/load/load.js';
 import { planDocuments } from '../../mongo/planning.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
-import { type Ends, endRun, mongoJob, runJob, startRun, withEnds } from './mongo-fixture.js';
+import { type Ends, endRun, KEY, mongoJob, runJob, startRun, withEnds } from './mongo-fixture.js';
 
 interface Person {
   _id: number;
@@ -67,7 +73,31 @@ test('a pushed run leaves what a run of workers leaves, and quarantines the same
   expect((await bytes(by.to)).equals(await bytes(workers.to))).toBe(true);
   expect(await pushed(by.to)).toBe(PEOPLE - 5);
   expect(await pushed(workers.to)).toBe(0);
+  expect(await auditOf(workers.ends, plain.run)).toEqual([]);
+  // Each batch has a document that a worker read: its digest is of that one alone, and proves nothing of the others.
+  const found = await auditOf(by.ends, run.run);
+  expect(found.map(({ kind }) => kind)).toEqual(found.map(() => 'unchecked'));
+  expect(found).not.toEqual([]);
 });
+
+/** What an audit finds that reads every batch again. */
+function auditOf(ends: Ends, run: string): Promise<AuditFinding[]> {
+  return withEnds(ends, async (_, destination) => {
+    const { segments, batches } = await readLedgerOf(ledgerOf(destination), run);
+    const findings = new Findings();
+    const all: BatchRecord[] = [];
+    for await (const batch of batches) all.push(batch);
+    await auditDocumentSample(
+      {
+        source: { url: ends.sourceUrl, elsewhere: false },
+        ...{ pins: segments.map(({ pins }) => pins), keys: jobKeys(KEY), run, batches: all },
+        evidence: async () => undefined,
+      },
+      findings,
+    );
+    return findings.list();
+  });
+}
 
 test('a second attempt of a pushed batch leaves nothing that the source has no more', async () => {
   const { to, ends, job } = copy(FIELDS, 'pushdown: true');
