@@ -492,6 +492,48 @@ BEGIN
   END CASE;
 END $$;
 
+-- The token that bytes are, as a text; null: they are none.
+CREATE OR REPLACE FUNCTION lethe.token_of(value bytea) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  characters text;
+BEGIN
+  IF octet_length(value) NOT BETWEEN 52 AND 87433 OR substring(value FOR 1) <> 'l' THEN RETURN NULL; END IF;
+  characters := encode(value, 'escape');
+  RETURN CASE WHEN lethe.is_token(characters) THEN characters END;
+END $$;
+
+-- The bytes that stand in a column of sealed bytes, as tokens in the bytes of their characters; markers as theirs.
+CREATE OR REPLACE FUNCTION lethe.reveal_column(
+  value bytea,
+  context text,
+  expired text DEFAULT '[expired]',
+  no_key text DEFAULT '[no key]',
+  tampered text DEFAULT '[tampered]'
+) RETURNS bytea
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+  token text := lethe.token_of(value);
+  opened bytea;
+BEGIN
+  IF token IS NULL OR context IS NULL THEN RETURN value; END IF;
+  opened := lethe.open_token(token, context);
+  RETURN CASE get_byte(opened, 0) WHEN 118 THEN substring(opened FROM 2) WHEN 101 THEN convert_to(expired, 'UTF8')
+    WHEN 107 THEN convert_to(no_key, 'UTF8') WHEN 116 THEN convert_to(tampered, 'UTF8') ELSE value END;
+END $$;
+
+-- Seals bytes for such a column; tokens stay, as far as this session can tell, and so does what redaction writes.
+CREATE OR REPLACE FUNCTION lethe.seal_column(
+  value bytea, policy text, context text, day date, pad integer, searchable boolean, stays text
+) RETURNS bytea
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+  IF value = convert_to(stays, 'UTF8') OR lethe.outcome(lethe.token_of(value), context) IN ('value', 'expired', 'noKey')
+  THEN RETURN value; END IF;
+  RETURN convert_to(lethe.seal_with_salt(value, CASE WHEN pad > 0 THEN 'q' ELSE 'b' END, policy, context, day, pad,
+    CASE WHEN searchable THEN NULL ELSE {pgcrypto}.gen_random_bytes(12) END), 'UTF8');
+END $$;
+
 -- Seals what an expression finds in a text without tokens, where it is also what `accepts` says.
 CREATE OR REPLACE FUNCTION lethe.seal_found(
   value text, expression text, flags text, accepts text, policy text, context text, day date, pad integer, searchable boolean

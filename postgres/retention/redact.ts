@@ -8,10 +8,11 @@ import { Revealer } from '../../retention/token/revealer.js';
 import { Keyring } from '../../retention/token/ring.js';
 import { findTokens } from '../../retention/token/scan.js';
 import { type RevealTextOptions, revealTexts } from '../../retention/token/text.js';
+import { charactersOf, hexOf } from '../../retention/token/wholes.js';
 import { type Hold, refuseHeld } from '../keystore/holds.js';
 import { type Session, withTransaction } from '../session.js';
 import { planExisting, type SealUnit } from './existing/plan.js';
-import { type Columns, RowRewriter } from './existing/rows.js';
+import { byteColumns, type Columns, RowRewriter } from './existing/rows.js';
 
 export interface RedactRequest {
   /** `schema.table` of the retention file. */
@@ -85,9 +86,10 @@ async function rewriteAll(
 ): Promise<number> {
   let rows = 0;
   for (const unit of units) {
+    const bytes = await byteColumns(session, unit, redactor.columns);
     const rewriter = await RowRewriter.open(session, {
       ...{ unit, needs: [], columns: redactor.columns, dryRun },
-      change: (_, before) => redactor.redact(before),
+      change: (_, before) => redactor.redact(before, bytes),
     });
     // A comment at its end must not swallow what follows.
     rows += await rewriter.rewrite(`(${where}\n)`);
@@ -139,17 +141,27 @@ class Redactor {
     };
   }
 
-  redact(before: Columns): Columns {
-    const after = this.columns.map((name, at) =>
+  /** @param bytes Columns whose values are bytes in hexadecimal. */
+  redact(before: Columns, bytes: ReadonlySet<string>): Columns {
+    const read = before.map((values, at) =>
+      bytes.has(this.columns[at]!) ? values.map(charactersOf) : values,
+    );
+    const shown = this.columns.map((name, at) =>
       this.table.columns[name]!.paths === undefined
-        ? revealTexts(this.revealer, before[at]!, this.options)
-        : revealJson(this.revealer, before[at]!, this.options, () => undefined).map(
-            (text, row) => text ?? before[at]![row]!,
+        ? revealTexts(this.revealer, read[at]!, this.options)
+        : revealJson(this.revealer, read[at]!, this.options, () => undefined).map(
+            (text, row) => text ?? read[at]![row]!,
           ),
     );
-    for (let row = 0; row < (before[0]?.length ?? 0); row++)
-      this.count(before.flatMap((values, at) => (values[row] === after[at]![row] ? [] : values[row]!)));
-    return after;
+    for (let row = 0; row < (read[0]?.length ?? 0); row++)
+      this.count(read.flatMap((values, at) => (values[row] === shown[at]![row] ? [] : values[row]!)));
+    return shown.map((values, at) =>
+      bytes.has(this.columns[at]!)
+        ? values.map((text, row) =>
+            text === read[at]![row] ? before[at]![row]! : text === null ? null : hexOf(text),
+          )
+        : values,
+    );
   }
 
   /** Values of one row that change. */

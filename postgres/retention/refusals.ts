@@ -80,6 +80,9 @@ function columnRefusals(
     out.push(
       'a document is sealed leaf by leaf: say paths: ["$"] for all of them (names of members stay readable), or ALTER TABLE … ALTER COLUMN … TYPE text to seal it as one text.',
     );
+  } else if (type.kind === 'bytea') {
+    if (how.pattern !== undefined)
+      out.push('a pattern finds parts of a text, not of bytes: leave it out to seal whole values.');
   } else if (type.kind !== 'text' || type.equality === 'padded') {
     out.push(`tokens are text and do not fit into ${type.name}: ALTER TABLE … ALTER COLUMN … TYPE text.`);
   } else if (type.maxLength !== undefined) {

@@ -1,6 +1,7 @@
 import type { RetentionFile, SealedColumn, SealedTable } from '../../job/retention/types.js';
 import { parsePath } from '../../json/path.js';
 import { type CatalogColumn, type CatalogTable, tableText } from '../../plan/catalog.js';
+import { hexOf } from '../../retention/token/wholes.js';
 import { quoteColumns, quoteIdent, quoteLiteral, quoteTable } from '../identifiers.js';
 import { byPolicy, type ChosenPolicy, chosenPolicies } from './choices.js';
 import { databasePattern } from './patterns.js';
@@ -49,12 +50,17 @@ export function sealChecks(
 ): string[] {
   const name = quoteTable(table);
   return Object.entries(sealed.columns).flatMap(([column, how]) => {
+    const bytes = table.columns.find(({ name }) => name === column)?.type.kind === 'bytea';
     const check = quoteIdent(`lethe_sealed_${column}`.slice(0, 63));
     const drop = `ALTER TABLE ${name} DROP CONSTRAINT IF EXISTS ${check}`;
     if (!sealed.check || how.pattern !== undefined || how.paths !== undefined) return [drop];
     const markers = chosenPolicies(how, policies).flatMap(({ policy }) => policy.expired ?? []);
-    const value = `${quoteIdent(column)}::text`;
-    const admits = [`lethe.is_token(${value})`, ...markers.map((text) => `${value} = ${quoteLiteral(text)}`)];
+    const value = bytes ? `encode(${quoteIdent(column)}, 'escape')` : `${quoteIdent(column)}::text`;
+    const is = (text: string) =>
+      bytes
+        ? `${quoteIdent(column)} = ${quoteLiteral(hexOf(text))}::bytea`
+        : `${value} = ${quoteLiteral(text)}`;
+    const admits = [`lethe.is_token(${value})`, ...markers.map(is)];
     return [drop, `ALTER TABLE ${name} ADD CONSTRAINT ${check} CHECK (${admits.join(' OR ')}) NOT VALID`];
   });
 }
@@ -97,6 +103,7 @@ function seal(
     const finds = [expression, flags].map(quoteLiteral).join(', ');
     return `lethe.seal_matches(${value}::text, ${finds}, ${accepts === null ? 'NULL' : quoteLiteral(accepts)}, ${given})`;
   }
+  if (type.kind === 'bytea') return `lethe.seal_column(${value}, ${given}, ${stays})`;
   const kept = policy.expired === null ? '' : `${value}::text = ${stays} OR `;
   return `CASE WHEN ${kept}lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE lethe.seal_as(${value}::text, ${given}) END`;
 }

@@ -166,7 +166,7 @@ async function plainCopies(session: Session, { tables }: TablesOf): Promise<stri
     session,
     `WITH RECURSIVE shows (class, oid) AS (
        SELECT 'pg_proc'::regclass::oid, p.oid FROM pg_proc p WHERE p.pronamespace = to_regnamespace('lethe')
-         AND p.proname IN ('reveal', 'reveal_any', 'reveal_parts', 'reveal_bytes', 'reveal_json', 'reveal_with', 'reveal_inside', 'open_text', 'open_with', 'open_token')
+         AND p.proname IN ('reveal', 'reveal_any', 'reveal_parts', 'reveal_bytes', 'reveal_json', 'reveal_column', 'reveal_with', 'reveal_inside', 'open_text', 'open_with', 'open_token')
        UNION
        SELECT 'pg_class'::regclass::oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE c.relkind = 'v' AND n.nspname || '.' || c.relname = ANY ($1::text[])

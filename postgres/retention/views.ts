@@ -59,6 +59,8 @@ function shown(
     const named =
       expired === '[expired]' ? '' : `, expired => ${expired === null ? 'NULL' : quoteLiteral(expired)}`;
     if (json) return `lethe.reveal_json(${value}::jsonb, ${quoteLiteral(context)}${named})`;
+    if (column.type.kind === 'bytea')
+      return `lethe.reveal_column(${value}, ${quoteLiteral(context)}${named})`;
     const routine = how.pattern === undefined ? 'lethe.reveal_with' : 'lethe.reveal_inside';
     return `${routine}(${textOf(value, column)}, ${quoteLiteral(context)}, ${keys}${named})`;
   };

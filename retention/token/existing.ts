@@ -4,7 +4,7 @@ import { sealJson } from './json.js';
 import { type PatternLike, sealMatchesAll } from './matches.js';
 import type { Keyring } from './ring.js';
 import { type SealAllOptions, Sealer } from './sealer.js';
-import { sealWholes, tokensAmong } from './wholes.js';
+import { charactersOf, hexOf, sealByteWholes, sealWholes, tokensAmong } from './wholes.js';
 
 /** How the values of a column that is in use are sealed. */
 export interface ExistingRule {
@@ -19,6 +19,8 @@ export interface ExistingRule {
   readonly pattern?: PatternLike;
   /** Seals these JSONPaths of documents. */
   readonly paths?: readonly string[];
+  /** Values are bytes, as PostgreSQL writes them: `\x00ff`. Default false: text. */
+  readonly bytes?: boolean;
 }
 
 /** What may become of values whose day is over. */
@@ -95,12 +97,13 @@ export function sealExistingValues(
 }
 
 /** A value that was redacted before: it holds nothing that could be sealed. */
-function isMarker({ pattern, paths, expired }: ExistingRule, value: string): boolean {
-  return pattern === undefined && paths === undefined && value === expired;
+function isMarker({ pattern, paths, expired, bytes }: ExistingRule, value: string): boolean {
+  if (expired === null || pattern !== undefined || paths !== undefined) return false;
+  return value === (bytes ? hexOf(expired) : expired);
 }
 
 function sealBy(
-  { pattern, paths, expired }: ExistingRule,
+  { pattern, paths, expired, bytes }: ExistingRule,
   sealer: Sealer,
   texts: readonly string[],
   options: SealAllOptions,
@@ -113,15 +116,15 @@ function sealBy(
       { ...options, ...(expired !== null && { stays: expired }) },
     );
   if (pattern !== undefined) return sealMatchesAll(sealer, texts, pattern, options).texts;
-  return sealWholes(sealer, texts, options);
+  return (bytes ? sealByteWholes : sealWholes)(sealer, texts, options);
 }
 
 function lookalikes(
-  { pattern, paths }: ExistingRule,
+  { pattern, paths, bytes }: ExistingRule,
   sealer: Sealer,
   values: readonly (string | null)[],
 ): number {
   if (paths !== undefined) return 0;
-  if (pattern === undefined) return tokensAmong(sealer, values).lookalikes;
+  if (pattern === undefined) return tokensAmong(sealer, bytes ? values.map(charactersOf) : values).lookalikes;
   return sealMatchesAll(sealer, values, /(?!)/).lookalikes;
 }

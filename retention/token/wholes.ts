@@ -17,6 +17,34 @@ export function sealWholes(
   return sealed;
 }
 
+/** The same for bytes as PostgreSQL writes them (`\x00ff`); a token is the bytes of its characters. */
+export function sealByteWholes(
+  sealer: Sealer,
+  values: readonly (string | null)[],
+  options: SealAllOptions,
+): (string | null)[] {
+  const { own } = tokensAmong(sealer, values.map(charactersOf));
+  const sealed = sealer.sealBytesAll(
+    values.map((value, i) => (value === null || own.has(i) ? null : bytesOf(value))),
+    options,
+  );
+  return sealed.map((token, i) => (own.has(i) ? values[i]! : token === null ? null : hexOf(token)));
+}
+
+/** Bytes in hexadecimal as characters, one a byte: a token among them can be read. */
+export function charactersOf(value: string | null): string | null {
+  return value === null ? null : bytesOf(value).toString('latin1');
+}
+
+/** The bytes of a text, as PostgreSQL writes them. */
+export function hexOf(text: string): string {
+  return `\\x${Buffer.from(text).toString('hex')}`;
+}
+
+function bytesOf(value: string): Buffer {
+  return Buffer.from(value.slice(2), 'hex');
+}
+
 /** Places of values that are tokens of ours, and how many only look like tokens: they are plain text. */
 export function tokensAmong(
   sealer: Sealer,

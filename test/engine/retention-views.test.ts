@@ -201,7 +201,10 @@ onVersions('masked views of sealed tables', (version) => {
   });
 
   it('seals what is inserted or updated in plain, and refuses what it has no key for', async () => {
-    await query(session, `CREATE TABLE public.visit (id int, day date, ip text, doc json, note text)`);
+    await query(
+      session,
+      `CREATE TABLE public.visit (id int, day date, ip text, doc json, note text, raw bytea, whole jsonb)`,
+    );
     const tables = {
       'public.visit': {
         date: 'day',
@@ -210,14 +213,19 @@ onVersions('masked views of sealed tables', (version) => {
         view: 'public.visit_readable',
         trigger: true,
         check: true,
-        columns: { ip: { policy: 'ip' }, doc: { policy: 'ip', paths: ['$.a.b'] } },
+        columns: {
+          ip: { policy: 'ip' },
+          doc: { policy: 'ip', paths: ['$.a.b'] },
+          raw: { policy: 'ip' },
+          whole: { policy: 'ip', paths: ['$'] },
+        },
       },
     } as const;
     await installTables(session, { policies: POLICIES, tables });
     const put = (sql: string) => query(session, sql);
     await put(`SET session_replication_role = replica`);
     await put(
-      `INSERT INTO public.visit VALUES (1, '${DAY}', '192.0.2.9', '{"a": {"b": [1, "x"]}, "c": 2}', 'n')`,
+      `INSERT INTO public.visit VALUES (1, '${DAY}', '192.0.2.9', '{"a": {"b": [1, "x"]}, "c": 2}', 'n', '\\x006c31ff', '{"k": [7, null]}')`,
     );
     await put(`SET session_replication_role = origin`);
     const [row] = await put('SELECT ip, doc::text AS doc FROM public.visit');
@@ -226,6 +234,20 @@ onVersions('masked views of sealed tables', (version) => {
     const shown = 'SELECT ip, doc::text AS doc, note FROM public.visit_readable';
     const plain = { ip: '192.0.2.9', doc: '{"a": {"b": [1, "x"]}, "c": 2}', note: 'n' };
     expect(await put(shown)).toEqual([plain]);
+    const stored = await put(`SELECT encode(raw, 'escape') AS raw, whole::text AS whole FROM public.visit`);
+    expect(stored[0]!.raw).toMatch(/^lb1\.ip260310\.[\w-]+\.$/);
+    expect(stored[0]!.whole).toMatch(/^\{"k": \["lt1\.ip260310\.[\w-]+\.", null\]\}$/);
+    const bytes = 'SELECT raw::text AS raw, whole::text AS whole FROM public.visit_readable';
+    expect(await put(bytes)).toEqual([{ raw: '\\x006c31ff', whole: '{"k": [7, null]}' }]);
+    await put(`GRANT SELECT ON public.visit_readable TO ${other}`);
+    const [hidden] = await as(
+      other,
+      `SELECT encode(raw, 'escape') AS raw, whole::text AS whole FROM public.visit_readable`,
+    );
+    expect(hidden).toEqual({ raw: '[hidden]', whole: '{"k": ["[hidden]", null]}' });
+    await put(`UPDATE public.visit SET raw = raw, whole = whole`);
+    const same = await put(`SELECT encode(raw, 'escape') AS raw, whole::text AS whole FROM public.visit`);
+    expect(same).toEqual(stored);
     await put(`UPDATE public.visit SET note = 'm', ip = ip, doc = (jsonb_set(doc::jsonb, '{c}', '3'))::json`);
     expect((await put('SELECT ip FROM public.visit'))[0]!.ip).toBe(row!.ip);
     expect(await put(shown)).toEqual([{ ...plain, note: 'm', doc: '{"a": {"b": [1, "x"]}, "c": 3}' }]);
@@ -239,6 +261,10 @@ onVersions('masked views of sealed tables', (version) => {
     await expect(put(`INSERT INTO public.visit VALUES (2, '${DAY}', '192.0.2.9')`)).rejects.toThrow(
       /lethe_sealed_ip/,
     );
+    await expect(put(`INSERT INTO public.visit (id, raw) VALUES (2, 'plain')`)).rejects.toThrow(
+      /lethe_sealed_raw/,
+    );
+    await put(`INSERT INTO public.visit (id, raw) VALUES (3, '[expired]')`);
   });
 
   it('seals on write what patterns and paths with any step find, as the library does', async () => {

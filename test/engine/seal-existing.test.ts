@@ -10,9 +10,11 @@ import {
   type SealProgress,
   sealPages,
 } from '../../postgres/retention/existing/slice.js';
+import { redactRows } from '../../postgres/retention/redact.js';
 import { installTables } from '../../postgres/retention/tables.js';
 import { openSession, query, type Session } from '../../postgres/session.js';
 import { addCounts, type ExistingCounts, NO_COUNTS } from '../../retention/token/counts.js';
+import { revealJson } from '../../retention/token/json.js';
 import { Revealer } from '../../retention/token/revealer.js';
 import { dayKeys, Keyring, type Ring } from '../../retention/token/ring.js';
 import { Sealer } from '../../retention/token/sealer.js';
@@ -112,11 +114,69 @@ async function stage(
   };
 }
 
+const BYTES = `retention:
+  stores: { main: { postgres: env:KEYS, masters: { env: M }, signing: env:S } }
+  policies:
+    - { id: ip, window: 3 }
+    - { id: us, window: 3, expired: null, deterministic: true }
+  tables:
+    public.event:
+      date: at
+      columns:
+        raw: ip
+        doc: { policy: us, paths: ["$"] }
+`;
+
 const TOKEN = new Sealer({ keyring: new Keyring(rings()), policy: 'ip' }).seal('10.0.0.9', DAYS[0]!);
 const FAKE = `${TOKEN.slice(0, 20)}${TOKEN[20] === 'A' ? 'B' : 'A'}${TOKEN.slice(21)}`;
 const JSON_ROW = `'{"client": {"ip": "10.9.0.1"}, "n": 1}'`;
 
 onVersions('sealing a table in place', (version) => {
+  test('seals bytes and whole documents, takes them away for a subject, and finds none left', async () => {
+    const table = 'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, raw bytea, doc json)';
+    const token = Buffer.from(TOKEN).toString('hex');
+    const rows = [
+      `VALUES (1, '${TODAY}', '\\x00ff5c6c742e00ff5c', '{"a": [1.50, "ä", {}], "b": null}')`,
+      `VALUES (2, '${DAYS[0]}', '\\x${token}', '"x"')`,
+      `VALUES (3, '2026-03-01', 'over', NULL)`,
+      `VALUES (4, '${TODAY}', '', '[]')`,
+    ];
+    const { session, sql, seal, file, keys } = await stage(version, rows, BYTES, [table]);
+    const counts = await seal({ redact: true });
+    expect(counts.raw).toEqual({ ...NO_COUNTS, sealed: 2, redacted: 1 });
+    expect(counts.doc).toEqual({ ...NO_COUNTS, sealed: 2 });
+    const again = await seal({ redact: true });
+    expect([again.raw, again.doc]).toEqual([NO_COUNTS, NO_COUNTS]);
+    const stored = await sql(
+      `SELECT encode(raw, 'escape') AS raw, doc::text AS doc FROM public.event ORDER BY id`,
+    );
+    expect(stored.map(({ raw }) => raw!.slice(0, 13))).toEqual([
+      'lb1.ip260310.',
+      TOKEN.slice(0, 13),
+      '[expired]',
+      'lb1.ip260310.',
+    ]);
+    expect(stored[1]!.raw).toBe(TOKEN);
+    const revealer = new Revealer(keys.keyring);
+    expect(revealer.open(stored[0]!.raw!).bytes?.toString('hex')).toBe('00ff5c6c742e00ff5c');
+    expect(revealJson(revealer, [stored[0]!.doc!])).toEqual(['{"a": [1.50, "ä", {}], "b": null}']);
+    await session.client.query('CHECKPOINT');
+    await rewriteTable(session, UNIT);
+    const checked = await checkFiles(session, file.tables[TABLE]!, UNIT, keys);
+    expect(checked).toEqual({ looked: 2, found: 0 });
+    const request = { table: TABLE, where: 'id <= 2', holds: [] };
+    const looked = await redactRows(session, file, request, async () => undefined);
+    expect(looked).toMatchObject({ rows: 2, policies: { ip: 2, us: 2 } });
+    await redactRows(session, file, { ...request, confirmed: 2 }, async () => undefined);
+    const left = await sql(
+      `SELECT encode(raw, 'escape') AS raw, doc::text AS doc FROM public.event ORDER BY id LIMIT 2`,
+    );
+    expect(left).toEqual([
+      { raw: '[expired]', doc: '{"a": [null, null, {}], "b": null}' },
+      { raw: '[expired]', doc: 'null' },
+    ]);
+  });
+
   test('seals what is plain, each row by its own date and policy, and leaves the rest', async () => {
     const { sql, seal, revealed } = await stage(version, [
       `VALUES (1, '2026-03-09 23:59+00', 'a', '10.0.0.1', 'from 10.0.0.2 to 10.0.0.3', ${JSON_ROW})`,

@@ -8,6 +8,7 @@ import { isLockTimeout } from '../../fence.js';
 import { quoteIdent, quoteTable } from '../../identifiers.js';
 import { lockNotHad } from '../../saga/patience.js';
 import { execute, query, type Session } from '../../session.js';
+import { byteColumns } from './rows.js';
 import type { ExistingKeys } from './slice.js';
 
 /** So long the rewrite may keep others waiting before it has begun. */
@@ -66,18 +67,20 @@ export async function checkFiles(
 ): Promise<FileCheck> {
   const contexts = new Set(Object.values(policies).map(({ context }) => context));
   for (const { context } of Object.values(columns)) if (context !== undefined) contexts.add(context);
-  const wanted = new Set<string>();
+  const wanted = new Map<string, Buffer>();
+  const bytes = await byteColumns(session, unit, Object.keys(columns));
   for (const name of Object.keys(columns)) {
     const rows = await query(
       session,
-      `SELECT ${quoteIdent(name)}::text AS value FROM ONLY ${quoteTable(unit)} WHERE ${quoteIdent(name)} IS NOT NULL LIMIT ${SAMPLE_ROWS}`,
+      `SELECT ${bytes.has(name) ? `encode(${quoteIdent(name)}, 'escape')` : `${quoteIdent(name)}::text`} AS value FROM ONLY ${quoteTable(unit)} WHERE ${quoteIdent(name)} IS NOT NULL LIMIT ${SAMPLE_ROWS}`,
     );
     const texts = rows.map(({ value }) => value!);
     for (const value of plainValues(texts, keyring, contexts)) {
-      if (wanted.size < SAMPLE_VALUES && Buffer.byteLength(value) >= LEAST_BYTES) wanted.add(value);
+      if (wanted.size < SAMPLE_VALUES && value.length >= LEAST_BYTES)
+        wanted.set(value.toString('hex'), value);
     }
   }
-  const values = [...wanted].map((value) => Buffer.from(value));
+  const values = [...wanted.values()];
   if (values.length === 0) return { looked: 0, found: 0 };
   const unread = await cannotRead(session);
   if (unread) return { looked: 0, found: 0, unread };
@@ -86,10 +89,12 @@ export async function checkFiles(
   return { looked: values.length, found: found.size };
 }
 
-function plainValues(texts: readonly string[], keyring: Keyring, contexts: ReadonlySet<string>): string[] {
+function plainValues(texts: readonly string[], keyring: Keyring, contexts: ReadonlySet<string>): Buffer[] {
   const tokens = texts.flatMap((text) => findTokens(text).map(({ start, end }) => text.slice(start, end)));
   return [...contexts].flatMap((context) =>
-    new Revealer(keyring, context).openAll(tokens).flatMap(({ text }) => text ?? []),
+    new Revealer(keyring, context)
+      .openAll(tokens)
+      .flatMap(({ text, bytes }) => bytes ?? (text === undefined ? [] : Buffer.from(text))),
   );
 }
 

@@ -22,6 +22,21 @@ export interface RowChange {
   change(needs: Columns, before: Columns): Columns;
 }
 
+/** Those of some columns that hold bytes: their values are read and written as `\x00ff`. */
+export async function byteColumns(
+  session: Session,
+  unit: TableName,
+  columns: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await query(
+    session,
+    `SELECT a.attname AS name FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+     WHERE a.attrelid = to_regclass($1) AND a.attname = ANY ($2::text[]) AND 'bytea'::regtype IN (t.oid, t.typbasetype)`,
+    [quoteTable(unit), columns],
+  );
+  return new Set(rows.map(({ name }) => name!));
+}
+
 const STAGE = 'pg_temp.lethe_rewriting';
 
 /** Rewrites rows of one relation in place. Values travel by COPY: no statement and no parameter holds one. */

@@ -7,7 +7,7 @@ import { type ExpiredDays, sealExistingValues } from '../../../retention/token/e
 import { patternOf } from '../../../retention/token/matches.js';
 import type { Keyring } from '../../../retention/token/ring.js';
 import { type Session, withTransaction } from '../../session.js';
-import { type Columns, RowRewriter } from './rows.js';
+import { byteColumns, type Columns, RowRewriter } from './rows.js';
 
 /** What the rows of a table are sealed with. */
 export interface ExistingKeys {
@@ -77,7 +77,8 @@ export async function sealPages(
   ended: (progress: SealProgress) => void = () => undefined,
   former?: SealProgress,
 ): Promise<ColumnCounts> {
-  const sealing = new TableSealing(table, keys, mode, former?.counts);
+  const bytes = await byteColumns(session, unit, Object.keys(table.columns));
+  const sealing = new TableSealing(table, bytes, keys, mode, former?.counts);
   const { needs, columns, counts } = sealing;
   const rows = await RowRewriter.open(session, {
     ...{ unit, needs, columns, dryRun: mode.dryRun },
@@ -99,6 +100,7 @@ class TableSealing {
 
   constructor(
     private readonly table: SealedTable,
+    private readonly bytes: ReadonlySet<string>,
     private readonly keys: ExistingKeys,
     private readonly mode: SealMode,
     former: ColumnCounts = {},
@@ -126,7 +128,7 @@ class TableSealing {
         }
         const done = sealExistingValues(
           this.keys.keyring,
-          ruleOf(how, this.keys.policies[id]!),
+          { ...ruleOf(how, this.keys.policies[id]!), bytes: this.bytes.has(name) },
           rows.map((row) => values[row]!),
           rows.map((row) => (days ? days[row]! : this.keys.today)),
           this.expiredOf(id),
