@@ -9,6 +9,7 @@ import { defineDestroy, defineGenerate, defineShrink } from '../retention/operat
 import { define as redact } from '../retention/redact.js';
 import { define as restore } from '../retention/restore.js';
 import { define as seal } from '../retention/seal.js';
+import { define as session } from '../retention/session.js';
 
 export function define(command: Command): void {
   const group = (usage: string, summary: string) => command.command(usage).description(summary);
@@ -32,4 +33,5 @@ export function define(command: Command): void {
   redact(group('redact <TABLE>', 'Rewrite the tokens of one subject, confirmed and recorded.'));
   exec(group('exec <COMMAND...>', 'Start a program, such as psql, whose sessions reveal values.'));
   ddl(group('ddl', 'Print statements that let a warehouse reveal what is sealed in copies of the tables.'));
+  session(group('session', 'Hand the keys of some days to the sessions of a warehouse.'));
 }

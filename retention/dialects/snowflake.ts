@@ -83,7 +83,7 @@ export function snowflakeVariables(rings: Iterable<Ring>): Record<string, string
 }
 
 /** Variables of a policy besides its first: as many as the days that a ring can have. */
-function keyVariables({ window }: Policy): number {
+export function keyVariables({ window }: Policy): number {
   return Math.ceil((window + MORE_DAYS) / DAYS_A_VARIABLE);
 }
 

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -7,7 +7,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { resolveReference } from '../../job/references.js';
 import { loadRetention } from '../../job/retention/load.js';
 import { type KeyStore, openKeyStore } from '../../postgres/keystore/open.js';
+import { sealOn } from '../engine/keystore-fixture.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
+import { javascriptFunctions } from '../pure/retention/snowflake-scene.js';
 import { Desk } from './cli-fixture.js';
 
 /* `lethe seal` and `lethe reveal` as a user has them: pipes, a key store, and lines that are refused. */
@@ -161,4 +163,40 @@ it('prints statements for a warehouse from the same file', async () => {
   const other = await desk.lethe('retention', 'ddl', '--target', 'bigquery');
   expect(other.code).toBe(2);
   expect(other.err).toContain('docs/warehouses.md');
+
+  const keys = await desk.lethe('retention', 'session', '--target', 'snowflake', '--format', 'json');
+  expect([keys.code, keys.err]).toEqual([0, expect.stringMatching(/^Keys of \d+ days/)]);
+  const variables: Record<string, string> = JSON.parse(keys.out);
+  expect(Math.max(...Object.values(variables).map((text) => text.length))).toBeLessThanOrEqual(256);
+  const own = Object.entries(variables).filter(([name]) => name.startsWith('$LETHE_IP_'));
+  const ring = `ip=-=${own.map(([, text]) => text).join('')}`;
+  const token = await sealOn(store, 'ip', '2026-03-10', '192.0.2.7');
+  expect(javascriptFunctions().reveal(token, '', ring, '260310')).toBe('192.0.2.7');
+
+  const path = join(desk.folder, 'keys.properties');
+  const kept = await desk.lethe('retention', 'session', '--target', 'snowflake', '--output', path);
+  expect([kept.code, kept.out]).toEqual([0, '']);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readFileSync(path, 'utf8')).toContain(`$LETHE_IP_0=${variables.$LETHE_IP_0}\n`);
+  const shared = openSync(join(desk.folder, 'shared.txt'), 'w', 0o644);
+  const refused: [string[], string, number?][] = [
+    [['--output', path], 'is there already'],
+    [['--format', 'sql'], 'query history'],
+    [[], 'others may read', shared],
+  ];
+  for (const [args, why, fd] of refused) {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [MAIN, 'retention', 'session', '--target', 'snowflake', ...args],
+      {
+        cwd: desk.folder,
+        env: { ...process.env, ...desk.env },
+        encoding: 'utf8',
+        stdio: ['ignore', fd ?? 'pipe', 'pipe'],
+      },
+    );
+    expect([status, stderr]).toEqual([2, expect.stringContaining(why)]);
+  }
+  closeSync(shared);
+  expect(statSync(join(desk.folder, 'shared.txt')).size).toBe(0);
 }, 600_000);

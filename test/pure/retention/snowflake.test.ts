@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { snowflakeDdl, snowflakeVariables } from '../../../retention/dialects/snowflake.js';
+import { snowflakeSession } from '../../../retention/dialects/snowflakeSession.js';
 import { addDays, type Day } from '../../../retention/token/day.js';
 import { parseHeader } from '../../../retention/token/format.js';
 import { revealJson, sealJson } from '../../../retention/token/json.js';
@@ -37,6 +38,7 @@ const keyring = new Keyring([ring]);
 const revealer = new Revealer(keyring, 'log');
 const rings = ringText(snowflakeVariables([ring]));
 const oldSealer = new Sealer({ keyring: new Keyring([ringOf(DAYS)]), policy: 'ip', context: 'log' });
+const BY_ID = { ip: policyOf() };
 const padded = new Sealer({ keyring, policy: 'ip', context: 'log', pad: 32 });
 
 /** Pieces of texts: plain ones, and tokens of every fate. */
@@ -161,6 +163,8 @@ describe('Java for Snowflake', () => {
       const silent = ringText(snowflakeVariables([ring]), [policyOf({ expired: null })]);
       call('reveal', [token, 'log', silent, TODAY], 'null');
       call('json', [`["${token}"]`, 'log', silent, TODAY], base64('[null]'));
+      const joined = Object.values(snowflakeVariables([ring])).join('');
+      call('properties', [snowflakeSession([ring], BY_ID, 'properties')], base64(joined));
       const { stdout, stderr } = spawnSync('java', ['-cp', folder, 'Check'], {
         input: calls.map(({ line }) => `${line}\n`).join(''),
         encoding: 'utf8',
@@ -188,6 +192,27 @@ describe('DDL for Snowflake', () => {
     for (const text of Object.values(variables)) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(256);
     const ddl = snowflakeDdl([columnOf()]);
     for (const name of Object.keys(variables)) expect(ddl).toContain(`GETVARIABLE('${name}')`);
+  });
+
+  it('writes them down for whoever opens sessions', () => {
+    const variables = snowflakeVariables([ring]);
+    const read: Record<string, string> = JSON.parse(snowflakeSession([ring], BY_ID, 'json'));
+    expect(Object.keys(read).sort()).toEqual(
+      Object.keys(variables)
+        .map((name) => `$${name}`)
+        .sort(),
+    );
+    const back = Object.fromEntries(Object.entries(read).map(([name, value]) => [name.slice(1), value]));
+    expect(javascript.reveal(oldSealer.seal('a', DAY), 'log', ringText(back), TODAY)).toBe('a');
+    const statements = snowflakeSession([ring], BY_ID, 'sql').trimEnd().split('\n');
+    expect(statements.map((text) => /^SET (\w+) = '([\w,;-]*)';$/.exec(text)?.slice(1))).toEqual(
+      Object.entries(variables),
+    );
+    // What a hold adds beyond the window, no masking policy reads.
+    const short = { ip: policyOf({ window: 20 }) };
+    expect(() => snowflakeSession([ring], short, 'json')).toThrow(
+      /take 15 session variables.*read 12.*--since/,
+    );
   });
 
   it('joins in the masking policy what the functions read', () => {
