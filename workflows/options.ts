@@ -18,6 +18,8 @@ export interface Tuning {
   readonly heartbeatSeconds?: number;
   /** Attempts of an activity until the run fails. Default 30; 6 while planning. */
   readonly attempts?: number;
+  /** Seconds between two attempts at most. Default 30. */
+  readonly retrySeconds?: number;
 }
 
 /** The activities as the workflows of a run call them. */
@@ -43,7 +45,7 @@ export function activitiesOf(tuning: Tuning = {}): Activities {
   const retry: RetryPolicy = {
     initialInterval: '500 ms',
     backoffCoefficient: 2,
-    maximumInterval: '30 s',
+    maximumInterval: `${tuning.retrySeconds ?? 30} s`,
     maximumAttempts: tuning.attempts ?? 30,
     nonRetryableErrorTypes: [...NON_RETRYABLE],
   };

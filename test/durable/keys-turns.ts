@@ -1,6 +1,6 @@
 import { openSession, query, type Session } from '../../postgres/session.js';
 import { STEPS, type Step } from '../../retention/keys/destruction.js';
-import { ask, until } from './fixture.js';
+import { until } from './fixture.js';
 import type { Keys } from './keys-fixture.js';
 
 const LOCK = `hashtext('lethe_keys/destroy')`;
@@ -11,10 +11,7 @@ const LONG_MS = 300_000;
  * one lock of destroyers, which we hold between any two of them.
  */
 export class Turns {
-  private constructor(
-    private readonly keys: Keys,
-    private readonly session: Session,
-  ) {}
+  private constructor(private readonly session: Session) {}
 
   /** From now on no destroyer goes on without a turn. */
   static async take(keys: Keys): Promise<Turns> {
@@ -24,7 +21,7 @@ export class Turns {
       applicationName: 'test:turns',
     });
     await query(session, `SELECT pg_advisory_lock(${LOCK})`);
-    return new Turns(keys, session);
+    return new Turns(session);
   }
 
   /** Waits until an activity stands at the lock: whatever was before it is recorded. */
@@ -32,8 +29,8 @@ export class Turns {
     await until(
       'a destroyer waits',
       async () => {
-        const [row] = await ask(
-          this.keys.database,
+        const [row] = await query(
+          this.session,
           `SELECT count(*) AS n FROM pg_locks l JOIN pg_database d ON d.oid = l.database
            WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted AND l.objsubid = 1
              AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtext('lethe_keys/destroy')::bigint`,
@@ -58,8 +55,8 @@ export class Turns {
 
   /** The last step of the newest destruction. */
   private async step(): Promise<Step | undefined> {
-    const [row] = await ask(
-      this.keys.database,
+    const [row] = await query(
+      this.session,
       'SELECT step FROM lethe_keys.destruction ORDER BY id DESC LIMIT 1',
     );
     return STEPS.find((step) => step === row?.step);
