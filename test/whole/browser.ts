@@ -93,6 +93,14 @@ export class TemporalUi {
     await this.page.goto(`${this.root}/schedules/${encodeURIComponent(id)}`);
   }
 
+  /** *Trigger* of the schedule that is open. */
+  async trigger(): Promise<void> {
+    const { page } = this;
+    await page.locator('#schedule-actions-menu-button').click();
+    await page.getByTestId('trigger-schedule').click();
+    await page.getByTestId('confirm-modal-button').filter({ visible: true }).click();
+  }
+
   /** *Backfill* of the schedule that is open: what it should have started on a day (MM/DD/YYYY). */
   async backfill(day: string): Promise<void> {
     const { page } = this;

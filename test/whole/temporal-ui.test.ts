@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parseRetention } from '../../job/retention/load.js';
+import { type KeyStore, openKeyStore } from '../../postgres/keystore/open.js';
 import { progressOf } from '../../workers/runs.js';
 import type { syncJob } from '../../workflows/syncJob.js';
 import { ask, until } from '../durable/fixture.js';
@@ -24,15 +29,32 @@ tables:
 const SCHEMA = `CREATE TABLE public.person (id int PRIMARY KEY, name text NOT NULL, email text NOT NULL);
 CREATE TABLE public.pet (id int PRIMARY KEY, owner int NOT NULL REFERENCES public.person, name text NOT NULL)`;
 
+const KEYS_START = Date.UTC(2026, 2, 10, 12);
+const DAY_MS = 86_400_000;
+const retention = (name: string, home: string) => `retention:
+  stores:
+    ${name}:
+      postgres: env:UI_KEYS_URL
+      masters: { file: ${join(home, 'masters')} }
+      copy: ${join(home, 'copy')}
+      signing: env:UI_SIGNING
+      simulated: true
+  policies: [{ id: ip, window: 3 }]
+  schedules: { generate: "0 0 29 2 *", destroy: "0 0 29 2 *" }   # not while the test runs
+`;
+
 describeUnless(browserMissing, 'in the web UI of Temporal', () => {
   let source: TestDatabase;
   let destination: TestDatabase;
   let scene: UiScene;
   let ui: TemporalUi;
   let queue: string;
+  let keys: TestDatabase;
+  let keyStore: KeyStore;
+  const home = mkdtempSync(join(tmpdir(), 'lethe-ui-'));
 
   beforeAll(async () => {
-    [source, destination] = await Promise.all([createDatabase(), createDatabase()]);
+    [source, destination, keys] = await Promise.all([createDatabase(), createDatabase(), createDatabase()]);
     await ask(destination, SCHEMA);
     await ask(source, SCHEMA);
     await ask(
@@ -40,9 +62,19 @@ describeUnless(browserMissing, 'in the web UI of Temporal', () => {
       `INSERT INTO public.person SELECT i, 'Zebulon', 'z' || i || '@zq.example' FROM generate_series(1, 3000) i`,
     );
     await ask(source, `INSERT INTO public.pet SELECT i, i, 'Rex' FROM generate_series(1, 900) i`);
+    const store = `k${randomBytes(5).toString('hex')}`;
+    const text = retention(store, home);
+    const own: Record<string, string> = {
+      UI_KEYS_URL: keys.url,
+      UI_SIGNING: Buffer.alloc(32, 5).toString('base64'),
+    };
+    const { retention: file } = parseRetention(text, 'retention.yaml');
+    const resolve = async (reference: string) => own[reference.replace('env:', '')] ?? '';
+    keyStore = await openKeyStore(file!, store, resolve, { create: true, start: KEYS_START });
     scene = await UiScene.open(
-      { 'people.yaml': JOB },
+      { 'people.yaml': JOB, 'retention.yaml': text },
       {
+        ...own,
         PEOPLE_URL: source.url,
         COPY_URL: destination.url,
         LETHE_KEY: Buffer.alloc(32, 7).toString('base64'),
@@ -54,6 +86,8 @@ describeUnless(browserMissing, 'in the web UI of Temporal', () => {
     await scene?.close();
     await source?.drop();
     await destination?.drop();
+    await keys?.drop();
+    rmSync(home, { recursive: true, force: true });
   });
 
   it('a start with nothing in the form is one failure that lists the jobs', async () => {
@@ -103,9 +137,7 @@ describeUnless(browserMissing, 'in the web UI of Temporal', () => {
     const id = `sync:${job}`;
     const schedule = scene.client.schedule.getHandle(id);
     await ui.openSchedule(id);
-    await ui.page.locator('#schedule-actions-menu-button').click();
-    await ui.page.getByTestId('trigger-schedule').click();
-    await ui.page.getByTestId('confirm-modal-button').filter({ visible: true }).click();
+    await ui.trigger();
     const runs = async () => (await schedule.describe()).info.recentActions;
     await until('it was triggered', async () => (await runs()).length === 1);
     const [first] = await runs();
@@ -132,5 +164,51 @@ describeUnless(browserMissing, 'in the web UI of Temporal', () => {
     await ui.page.getByTestId('confirm-modal-button').filter({ visible: true }).click();
     await until('it is paused', async () => (await schedule.describe()).state.paused);
     await schedule.delete();
+  });
+
+  it('day keys are made and destroyed, by name, with nothing in the form, and by the schedule', async () => {
+    const { client } = scene;
+    const started = async (type: string, input?: string) => {
+      const id = `${type}-${randomBytes(3).toString('hex')}`;
+      const picture = input && type === 'destroyDayKeys' ? 'temporal-destroy' : undefined;
+      await ui.startWorkflow({ id, queue, type, ...(input && { input }), ...(picture && { picture }) });
+      return client.workflow.getHandle(id).result();
+    };
+    const byName = JSON.stringify({ keyStore: keyStore.name });
+    expect(await started('generateDayKeys', byName)).toMatchObject([{ keyStore: keyStore.name, made: 3 }]);
+    await keyStore.setClock(KEYS_START + 4 * DAY_MS);
+    expect(await started('destroyDayKeys')).toMatchObject([{ keyStore: keyStore.name, destroyed: [{}, {}] }]);
+    expect(await started('destroyDayKeys', byName)).toMatchObject([{ destroyed: [] }]);
+    expect(await started('generateDayKeys')).toMatchObject([{ made: 3 }]);
+
+    const applied = await scene.desk.lethe(
+      'retention',
+      'apply',
+      'jobs/retention.yaml',
+      '--task-queue',
+      queue,
+    );
+    expect([applied.code, applied.err]).toEqual([0, '']);
+    await keyStore.setClock(KEYS_START + 6 * DAY_MS);
+    const id = `destroyDayKeys:${keyStore.name}`;
+    const schedule = client.schedule.getHandle(id);
+    await ui.openSchedule(id);
+    await ui.trigger();
+    const runs = async () => (await schedule.describe()).info.recentActions;
+    await until('it was triggered', async () => (await runs()).length === 1);
+    const [triggered] = await runs();
+    const last = client.workflow.getHandle(triggered!.action.workflow.workflowId);
+    expect(await last.result()).toMatchObject([{ destroyed: [{ policy: 'ip', day: '2026-03-12' }] }]);
+    await ui.openWorkflow(last.workflowId, 'User Metadata');
+    const details = ui.page.frameLocator('#user-metadata-current-details');
+    await details.getByText('ip 2026-03-12 is gone').waitFor();
+    await ui.screenshot('temporal-destroyed');
+    const verified = await keyStore.verify();
+    expect(verified.filter(({ state }) => state === 'failed')).toEqual([]);
+    await Promise.all(
+      ['generateDayKeys', 'destroyDayKeys'].map((type) =>
+        client.schedule.getHandle(`${type}:${keyStore.name}`).delete(),
+      ),
+    );
   });
 });
