@@ -77,12 +77,12 @@ async function destroyIn(
     for (const step of STEPS.slice(STEPS.indexOf(last) + 1)) {
       const summary = `${keyStore}: ${SAYS[step]}`;
       await activities.longControl.destroyUpTo.executeWithOptions({ summary }, [ref, id, step]);
-      details.say(`  - ${SAYS[step]}`);
+      details.say(`- ${SAYS[step]}`);
     }
     const ended = await activities.control.endedDestruction(ref, id);
     destroyed.push(...ended.destroyed);
     grade = ended.grade ?? grade;
-    for (const { policy, day } of ended.destroyed) details.say(`  - ${policy} ${day} is gone`);
+    for (const { policy, day } of ended.destroyed) details.say(`- ${policy} ${day} is gone`);
   }
   throw ApplicationFailure.nonRetryable(
     'Other runs keep destroying keys of this store: nothing is lost, the next run finishes it.',
