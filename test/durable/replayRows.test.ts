@@ -31,8 +31,8 @@ async function broken(people: number, visits: number, key?: string): Promise<End
 const file = (ends: Ends) => jobFile(ends, BROKEN_RULES);
 const catalog = (ends: Ends) => inside(ends.destination, catalogText);
 
-it('seven bad rows among 300,000 are named by reason; one replay after the repair completes the run', async () => {
-  const ends = await broken(50_000, 250_000);
+it('seven bad rows among 30,000 are named by reason; one replay after the repair completes the run', async () => {
+  const ends = await broken(5_000, 25_000);
   const before = await catalog(ends);
   const handle = await stage.start('crm', { file: file(ends) });
   const failure = await failureOf(handle);
