@@ -42,7 +42,7 @@ export async function withConnection<T>(
   const stop = () => void client?.close(true).catch(() => undefined);
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
-    client = new MongoClient(options.url, settings(options));
+    client = newClient(options);
     await client.connect();
     if (options.signal?.aborted) throw new LetheError('RunEnded', 'The work was stopped.');
     return await body(await describe(client, options.url));
@@ -51,6 +51,18 @@ export async function withConnection<T>(
   } finally {
     options.signal?.removeEventListener('abort', stop);
     await client?.close().catch(() => undefined);
+  }
+}
+
+/** @throws LetheError `JobInvalid` for a URL that cannot be read; drivers throw all kinds of things then. */
+function newClient(options: ConnectionOptions): MongoClient {
+  try {
+    return new MongoClient(options.url, settings(options));
+  } catch {
+    throw new LetheError(
+      'JobInvalid',
+      `The ${options.role}'s connection URL cannot be read. It is mongodb://user:password@host:port/database?options, with characters such as @ : / % in user or password written as %40 %3A %2F %25, and options that the driver knows.`,
+    );
   }
 }
 

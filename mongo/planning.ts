@@ -35,12 +35,21 @@ export async function planDocuments(
   destination: Connection,
 ): Promise<DocumentsPlanned> {
   const mentioned = Object.keys(job.collections ?? {}).map((name) => name.slice(0, name.indexOf('.')));
-  const [from, to] = await Promise.all([
+  const own = destination.database.databaseName;
+  const [from, there] = await Promise.all([
     readCatalog(source, await databasesOf(source, mentioned)),
-    readCatalog(destination, [destination.database.databaseName]),
+    readCatalog(destination, [own]),
   ]);
+  const draft = buildDocumentPlan({ job, source: from, destination: there });
+  const written = new Set(draft.tables.map((table) => table.destination.schema));
+  written.delete(own);
+  const others = await readCatalog(destination, [...written]);
+  const to = {
+    ...there,
+    collections: [...there.collections, ...others.collections],
+    views: [...there.views, ...others.views],
+  };
   const input = { job, source: from, destination: to };
-  const draft = buildDocumentPlan(input);
   const samples: SampledFields[] = [];
   for (const table of draft.tables) samples.push(await sampleFields(source, table));
   const plan = buildDocumentPlan({ ...input, samples });
@@ -75,7 +84,8 @@ async function sampleFields(source: Connection, table: TablePlan): Promise<Sampl
       mistakeOf,
     );
     if (typeof transform === 'string') {
-      return { collection, documents: documents.length, undecided: [], refused: [], mistake: transform };
+      const mistake = transform.replace(`${collection}:\n`, '').replaceAll('\n', '; ');
+      return { collection, documents: documents.length, undecided: [], refused: [], mistake };
     }
     const { refused } = transform.apply(documents);
     // Names that may be data are not shown; as a path they are a wildcard.
@@ -104,7 +114,7 @@ async function sampleFields(source: Connection, table: TablePlan): Promise<Sampl
 
 /** What the compiler says about paths and transformers that do not go together. */
 function mistakeOf(error: unknown): string {
-  if (error instanceof LetheError && error.type === 'PlanRefused') return error.message;
+  if (error instanceof LetheError && error.type === 'JobInvalid') return error.message;
   throw error;
 }
 

@@ -1,7 +1,7 @@
-import { LetheError } from '../errors/errors.js';
 import { type Catalog, type CatalogTable, tableText } from './catalog.js';
 import { canonicalJson } from './json.js';
 import type { ColumnPlan, Plan, TablePlan } from './plan.js';
+import { refuseCorrection } from './refuse.js';
 
 export interface Correction {
   /** The run's plan with the corrected job's rules. */
@@ -56,13 +56,7 @@ export function correctPlan(
       else refused.push(reason);
     }
   }
-  if (refused.length > 0) {
-    throw new LetheError(
-      'PlanRefused',
-      `The corrected job cannot be replayed, since most rows were copied by the job as it was:\n${refused.map((line) => `- ${line}`).join('\n')}\nUndo that in the job file, or copy everything anew: \`lethe sync\`.`,
-      { count: refused.length },
-    );
-  }
+  refuseCorrection(refused, 'rows');
   const { ruleSet, versions, execution, domains } = corrected;
   return {
     changed,

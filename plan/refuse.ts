@@ -27,3 +27,13 @@ export function refusePlan(plan: Plan): void {
     },
   );
 }
+
+/** @throws LetheError `PlanRefused` with everything of a corrected job that a replay cannot do, if there is anything. */
+export function refuseCorrection(refused: readonly string[], copied: 'rows' | 'documents'): void {
+  if (refused.length === 0) return;
+  throw new LetheError(
+    'PlanRefused',
+    `The corrected job cannot be replayed, since most ${copied} were copied by the job as it was:\n${refused.map((line) => `- ${line}`).join('\n')}\nUndo that in the job file, or copy everything anew: \`lethe sync\`.`,
+    { count: refused.length },
+  );
+}

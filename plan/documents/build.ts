@@ -7,7 +7,7 @@ import { Findings } from '../findings.js';
 import { ruleSetHash, versionsOf } from '../pins.js';
 import type { ColumnPlan, DomainPlan, Plan, TablePlan } from '../plan.js';
 import { type FieldDomains, fieldDomains, keyOf } from './domains.js';
-import { judgeCollection, judgeJob, TEXT } from './judge.js';
+import { judgeCollection, judgeDestination, judgeJob, TEXT } from './judge.js';
 import type {
   CatalogCollection,
   CollectionField,
@@ -46,6 +46,7 @@ export function buildDocumentPlan({ job, source, destination, samples = [] }: Do
     return toTable({ id: index + 1, collection, rules, own, sample, destination: naming(collection, own) });
   });
   refuseDoubles(tables, findings);
+  judgeDestination(tables, job, destination, findings);
   const ids = new Map(tables.map((table) => [tableText(table.source), table.id]));
   const side = ({ collection, path }: { collection: string; path: string }) => ({
     table: ids.get(collection)!,

@@ -1,7 +1,7 @@
-import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../catalog.js';
 import { canonicalJson } from '../json.js';
 import type { Plan, TablePlan } from '../plan.js';
+import { refuseCorrection } from '../refuse.js';
 
 /**
  * What a replay under a corrected job works by. Most documents are copied already, by the plan that the run pinned, so
@@ -38,13 +38,7 @@ export function correctDocumentPlan(
       if (why) refused.push(`${tableText(table.source)}.${path} is treated differently, and ${why}`);
     }
   }
-  if (refused.length > 0) {
-    throw new LetheError(
-      'PlanRefused',
-      `The corrected job cannot be replayed, since most documents were copied by the job as it was:\n${refused.map((line) => `- ${line}`).join('\n')}\nUndo that in the job file, or copy everything anew: \`lethe sync\`.`,
-      { count: refused.length },
-    );
-  }
+  refuseCorrection(refused, 'documents');
   const { ruleSet, versions, execution, domains } = corrected;
   const tables = pinned.tables.map((table): TablePlan => {
     const { columns, collection } = corrected.tables.find(({ id }) => id === table.id)!;

@@ -3,6 +3,7 @@ import type { Job, JobCollection } from '../../job/types.js';
 import { type TableName, tableText } from '../catalog.js';
 import { findTransformer, proofOf } from '../effects.js';
 import type { Findings } from '../findings.js';
+import type { TablePlan } from '../plan.js';
 import type { FieldReference } from './domains.js';
 import type {
   CatalogCollection,
@@ -108,6 +109,34 @@ export function judgeCollection(one: OneCollection, findings: Findings): void {
       `upsert does not follow deletions: documents that ${table} no longer has stay in the destination.`,
       place,
     );
+  }
+}
+
+/** What stands in the destination where a collection is to go. */
+export function judgeDestination(
+  tables: readonly TablePlan[],
+  job: Job,
+  { collections, views }: DocumentCatalog,
+  findings: Findings,
+): void {
+  const capped = new Set(collections.filter((one) => one.capped).map(tableText));
+  const viewed = new Set(views.map(tableText));
+  for (const { source, destination } of tables) {
+    const [table, there] = [tableText(source), tableText(destination)];
+    if (viewed.has(there)) {
+      findings.refuse(
+        'destination-view',
+        `${table} goes to ${there}, which is a view in the destination: drop it there, or give the copy another name (rename).`,
+        { table },
+      );
+    }
+    if (capped.has(there) && job.destination.mode === 'upsert') {
+      findings.refuse(
+        'capped',
+        `${table} goes to ${there}, which is capped in the destination: it would drop documents by itself. Use mode: replace, or another collection (rename).`,
+        { table },
+      );
+    }
   }
 }
 

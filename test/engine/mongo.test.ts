@@ -298,6 +298,13 @@ collections:
       .insertMany([{ name: 'Ann' }, { name: 'Bob', hobby: { x: 'chess' } }]);
     const job = mongoJob(`${JOB}collections:\n  ${ends.from}.people: { fields: { name: fullName } }\n`);
     await expect(runJob(job, ends)).rejects.toThrow(/people\.hobby.* is decided by nobody \(\d documents/);
+    const wrong = mongoJob(`${JOB}collections:
+  ${ends.from}.people: { fields: { name: fullName, 'a..b': hash } }
+  ${ends.from}.nobody: { fields: { a: hash } }
+`);
+    await expect(runJob(wrong, ends)).rejects.toThrow(
+      /nobody is decided, but[^]*a\.\.b: as a path it cannot be read/,
+    );
   });
 
   test('a document that a rule refuses goes to quarantine, all others arrive', async () => {

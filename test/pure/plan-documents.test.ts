@@ -160,6 +160,27 @@ test('capped collections cannot be followed by upsert, and time series not at al
   expect(made.execution.batchRows).toBe(5_000);
 });
 
+test('nothing is written to a view, nor by upsert to what is capped in the destination', () => {
+  const destination = {
+    ...catalog('copy', [collection('log', { schema: 'copy', capped: true })]),
+    views: [{ schema: 'copy', name: 'customers', on: 'other', options: '{}' }],
+  };
+  const source = catalog('shop', [collection('log'), collection('customers')]);
+  const made = (mode: string) => {
+    const { job } = parseJob(HEAD.replace('env:D }', `env:D, mode: ${mode} }`), 'job.yaml');
+    return refusals(buildDocumentPlan({ job: job!, source, destination })).sort();
+  };
+  expect(made('upsert')).toEqual(['capped', 'destination-view']);
+  expect(made('replace')).toEqual(['destination-view']);
+});
+
+test('transformers inside of rules by type, and of derived fields, are pinned like all others', () => {
+  const { versions } = plan(
+    'collections: { shop.customers: { fields: { x: { types: { string: fullName } } }, derive: { y: { from: x, apply: hash } } } }\n',
+  );
+  expect(Object.keys(versions)).toEqual(expect.arrayContaining(['fullName', 'hash']));
+});
+
 test('settings of the other engine are refused, each at its place', () => {
   const text = `${HEAD}tables: { public.a: {} }\nevidence: row\ncollections: { shop.a: { pushdown: true } }\n`;
   const { mistakes } = parseJob(text, 'job.yaml');

@@ -233,6 +233,10 @@ test('a wrong password, a missing server and a mixed job are told plainly', asyn
   const away = await desk.lethe('plan', 'away.yaml');
   expect(away.code).toBe(3);
   expect(away.err).toContain('Unreachable');
+  desk.env.NONSENSE = 'mongodb://user:p@ss@host:99999/x';
+  const nonsense = await desk.lethe('init', 'env:NONSENSE');
+  expect(nonsense.code).toBe(2);
+  expect(nonsense.err).toContain('connection URL cannot be read');
   desk.write(
     'mixed.yaml',
     `job: shop\nsource: { postgres: env:AWAY }\ndestination: { mongodb: env:STAGING_URL }\nkey: env:LETHE_KEY\ntables: {}\n`,
