@@ -7,7 +7,7 @@ import { type Ends, failureOf, openStage, type Stage, until } from './fixture.js
 import { WorkerProcess } from './processes.js';
 
 /** Half of them kill a worker, half cut its connections. */
-const DISTURBANCES = Number(process.env.LETHE_DISTURBANCES ?? 8);
+const DISTURBANCES = Number(process.env.LETHE_DISTURBANCES ?? 6);
 /** Enough batches that the run is not over before the last disturbance. */
 const CUSTOMERS = Math.max(2_400, 300 * DISTURBANCES);
 const ORDERS = 2 * CUSTOMERS;
