@@ -2,7 +2,7 @@ import { LetheError } from '../../errors/errors.js';
 import { didYouMean } from '../../job/nearest.js';
 import type { RetentionFile, SealedTable } from '../../job/retention/types.js';
 import type { Day } from '../../retention/token/day.js';
-import { parseHeader } from '../../retention/token/format.js';
+import { parseHeader, parseToken } from '../../retention/token/format.js';
 import { revealJson } from '../../retention/token/json.js';
 import { Revealer } from '../../retention/token/revealer.js';
 import { Keyring } from '../../retention/token/ring.js';
@@ -55,7 +55,7 @@ export async function redactRows(
 ): Promise<Redaction> {
   const sealed = tableOf(file, request);
   const columns = columnsOf(sealed, request);
-  const [planned] = await planExisting(session, file.policies, { [request.table]: sealed });
+  const [planned] = await planExisting(session, file.policies, { [request.table]: sealed }, 'redact');
   const { units } = planned!;
   const look = new Redactor(file, sealed, columns);
   const found = await withTransaction(session, () => rewriteAll(session, units, look, request.where, true));
@@ -121,6 +121,12 @@ function refuseAllHeld({ days }: Redactor, holds: readonly Hold[]): void {
   for (const [policy, own] of days) refuseHeld(holds, policy, own);
 }
 
+/** Bytes in hexadecimal that are one token, as its text; other bytes hold none, whatever stands among them. */
+function tokenOf(value: string | null): string | null {
+  const characters = charactersOf(value);
+  return characters !== null && parseToken(characters) ? characters : null;
+}
+
 /** Takes tokens away without any key: what looks like a token of a known policy is one. */
 class Redactor {
   readonly policies: Record<string, number> = {};
@@ -143,9 +149,7 @@ class Redactor {
 
   /** @param bytes Columns whose values are bytes in hexadecimal. */
   redact(before: Columns, bytes: ReadonlySet<string>): Columns {
-    const read = before.map((values, at) =>
-      bytes.has(this.columns[at]!) ? values.map(charactersOf) : values,
-    );
+    const read = before.map((values, at) => (bytes.has(this.columns[at]!) ? values.map(tokenOf) : values));
     const shown = this.columns.map((name, at) =>
       this.table.columns[name]!.paths === undefined
         ? revealTexts(this.revealer, read[at]!, this.options)

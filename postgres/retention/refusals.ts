@@ -26,20 +26,10 @@ export function refusals(
   longest: ReadonlyMap<string, number>,
 ): string[] {
   const of = tableText(table);
-  const columns = new Map(table.columns.map((column) => [column.name, column]));
-  const out = Object.entries(sealed.columns).flatMap(([name, how]) => {
-    const column = columns.get(name);
-    if (!column) return [`${of} has no column ${name}.`];
-    return columnRefusals(
-      table,
-      column,
-      how,
-      sealed,
-      chosenPolicies(how, policies),
-      longest.get(name) ?? 0,
-    ).map((text) => `${of}.${name}: ${text}`);
-  });
-  const date = sealed.date === undefined ? undefined : columns.get(sealed.date);
+  const out = eachColumn(table, sealed, (column, how) =>
+    columnRefusals(table, column, how, sealed, chosenPolicies(how, policies), longest.get(column.name) ?? 0),
+  );
+  const date = table.columns.find(({ name }) => name === sealed.date);
   if (sealed.date !== undefined && !['date', 'timestamp', 'timestamptz'].includes(date?.type.kind ?? ''))
     out.push(
       `${of} has no column ${sealed.date} of type date, timestamp or timestamptz to date its rows by.`,
@@ -49,6 +39,29 @@ export function refusals(
       `${of} has row-level security, which its owner's view would go round: move its policies into a view of your own.`,
     );
   return out;
+}
+
+/** Why tokens of a table cannot be found and taken away, each with the way out. */
+export function redactRefusals(table: CatalogTable, sealed: SealedTable): string[] {
+  const out = eachColumn(table, sealed, ({ type }, how) => typeRefusals(type, how));
+  if (table.rowSecurity !== 'off')
+    out.push(
+      `${tableText(table)} has row-level security, which may keep rows from whoever redacts: turn it off for as long.`,
+    );
+  return out;
+}
+
+function eachColumn(
+  table: CatalogTable,
+  sealed: SealedTable,
+  refuse: (column: CatalogColumn, how: SealedColumn) => string[],
+): string[] {
+  const of = tableText(table);
+  return Object.entries(sealed.columns).flatMap(([name, how]) => {
+    const column = table.columns.find((other) => other.name === name);
+    if (!column) return [`${of} has no column ${name}.`];
+    return refuse(column, how).map((text) => `${of}.${name}: ${text}`);
+  });
 }
 
 function columnRefusals(
@@ -74,18 +87,9 @@ function columnRefusals(
     out.push(
       `column ${name} is generated from it and would keep plain values or go wrong: drop ${name} first.`,
     );
-  if (how.paths !== undefined) {
-    if (type.kind !== 'json') out.push(`paths need json or jsonb, not ${type.name}.`);
-  } else if (type.kind === 'json') {
-    out.push(
-      'a document is sealed leaf by leaf: say paths: ["$"] for all of them (names of members stay readable), or ALTER TABLE … ALTER COLUMN … TYPE text to seal it as one text.',
-    );
-  } else if (type.kind === 'bytea') {
-    if (how.pattern !== undefined)
-      out.push('a pattern finds parts of a text, not of bytes: leave it out to seal whole values.');
-  } else if (type.kind !== 'text' || type.equality === 'padded') {
-    out.push(`tokens are text and do not fit into ${type.name}: ALTER TABLE … ALTER COLUMN … TYPE text.`);
-  } else if (type.maxLength !== undefined) {
+  const unfit = typeRefusals(type, how);
+  out.push(...unfit);
+  if (unfit.length === 0 && type.kind === 'text' && type.maxLength !== undefined) {
     const needed = how.pattern === undefined ? lengthNeeded(longest, policies) : undefined;
     if (needed === undefined || type.maxLength < needed)
       out.push(
@@ -93,6 +97,21 @@ function columnRefusals(
       );
   }
   return [...out, ...keyRefusals(table, column, how, sealed, policies), ...triggerRefusals(how, sealed)];
+}
+
+function typeRefusals(type: CatalogColumn['type'], { paths, pattern }: SealedColumn): string[] {
+  if (paths !== undefined) return type.kind === 'json' ? [] : [`paths need json or jsonb, not ${type.name}.`];
+  if (type.kind === 'json')
+    return [
+      'a document is sealed leaf by leaf: say paths: ["$"] for all of them (names of members stay readable), or ALTER TABLE … ALTER COLUMN … TYPE text to seal it as one text.',
+    ];
+  if (type.kind === 'bytea')
+    return pattern === undefined
+      ? []
+      : ['a pattern finds parts of a text, not of bytes: leave it out to seal whole values.'];
+  return type.kind === 'text' && type.equality !== 'padded'
+    ? []
+    : [`tokens are text and do not fit into ${type.name}: ALTER TABLE … ALTER COLUMN … TYPE text.`];
 }
 
 function keyRefusals(
@@ -118,15 +137,32 @@ function keyRefusals(
       ...(date === undefined ? [] : [date]),
       ...(typeof how.policy === 'string' || policies.length === 1 ? [] : [how.policy.by]),
     ];
-    const exact = index.unique && !index.expressionColumns.includes(name) && column.type.equality === 'exact';
-    if (date !== undefined && exact && needed.every((other) => index.columns.includes(other))) continue;
-    out.push(
-      `index ${index.name} keeps it unique, and a value has another token each day: it would be admitted again the next day. ${
-        date === undefined
-          ? 'Name the column that dates the rows (`date`) and put it into the index'
-          : `Make it a plain unique index over ${[name, ...needed].join(', ')} (unique a day)`
-      }, or drop it.`,
-    );
+    if (column.type.equality === 'caseless') {
+      out.push(
+        `index ${index.name} keeps it unique whatever its letters' case, and tokens tell letter case apart: ALTER TABLE … ALTER COLUMN … TYPE text, or drop the index.`,
+      );
+      continue;
+    }
+    const plain = index.unique && !index.expressionColumns.includes(name);
+    if (date === undefined || !plain || !needed.every((other) => index.columns.includes(other))) {
+      out.push(
+        `index ${index.name} keeps it unique, and a value has another token each day: it would be admitted again the next day. ${
+          date === undefined
+            ? 'Name the column that dates the rows (`date`) and put it into the index'
+            : `Make it a plain unique index over ${[name, ...needed].join(', ')} (unique a day), without an expression or a condition over ${name}`
+        }, or drop it.`,
+      );
+      continue;
+    }
+    // Rows of one day that are redacted hold the same: only NULL may stand in a unique index many times.
+    if (index.nullsNotDistinct || policies.some(({ expired }) => expired !== null))
+      out.push(
+        `index ${index.name} keeps it unique, and rows that are redacted would be alike: ${
+          index.nullsNotDistinct
+            ? 'make the index anew without NULLS NOT DISTINCT'
+            : 'say expired: null of its policy'
+        }, or drop the index.`,
+      );
   }
   for (const key of table.foreignKeys)
     if (key.columns.includes(name)) out.push(`foreign key ${key.name} needs its plain values: drop it.`);

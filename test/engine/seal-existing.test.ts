@@ -133,7 +133,11 @@ const JSON_ROW = `'{"client": {"ip": "10.9.0.1"}, "n": 1}'`;
 
 onVersions('sealing a table in place', (version) => {
   test('seals bytes and whole documents, takes them away for a subject, and finds none left', async () => {
-    const table = 'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, raw bytea, doc json)';
+    const schema = [
+      'CREATE DOMAIN public.bytes AS bytea',
+      'CREATE DOMAIN public.raw_bytes AS public.bytes',
+      'CREATE TABLE public.event (id int PRIMARY KEY, at timestamptz, raw public.raw_bytes, doc json)',
+    ];
     const token = Buffer.from(TOKEN).toString('hex');
     const rows = [
       `VALUES (1, '${TODAY}', '\\x00ff5c6c742e00ff5c', '{"a": [1.50, "ä", {}], "b": null}')`,
@@ -141,7 +145,7 @@ onVersions('sealing a table in place', (version) => {
       `VALUES (3, '2026-03-01', 'over', NULL)`,
       `VALUES (4, '${TODAY}', '', '[]')`,
     ];
-    const { session, sql, seal, file, keys } = await stage(version, rows, BYTES, [table]);
+    const { session, sql, seal, file, keys } = await stage(version, rows, BYTES, schema);
     const counts = await seal({ redact: true });
     expect(counts.raw).toEqual({ ...NO_COUNTS, sealed: 2, redacted: 1 });
     expect(counts.doc).toEqual({ ...NO_COUNTS, sealed: 2 });
@@ -164,7 +168,10 @@ onVersions('sealing a table in place', (version) => {
     await rewriteTable(session, UNIT);
     const checked = await checkFiles(session, file.tables[TABLE]!, UNIT, keys);
     expect(checked).toEqual({ looked: 2, found: 0 });
-    const request = { table: TABLE, where: 'id <= 2', holds: [] };
+    // Bytes that only have a token among them are a value of their own.
+    const around = `\\xff80${token}c3bf`;
+    await sql(`INSERT INTO public.event VALUES (5, '${TODAY}', '${around}', NULL)`);
+    const request = { table: TABLE, where: 'id <= 2 OR id = 5', holds: [] };
     const looked = await redactRows(session, file, request, async () => undefined);
     expect(looked).toMatchObject({ rows: 2, policies: { ip: 2, us: 2 } });
     await redactRows(session, file, { ...request, confirmed: 2 }, async () => undefined);
@@ -175,6 +182,7 @@ onVersions('sealing a table in place', (version) => {
       { raw: '[expired]', doc: '{"a": [null, null, {}], "b": null}' },
       { raw: '[expired]', doc: 'null' },
     ]);
+    expect(await sql('SELECT raw::text AS raw FROM public.event WHERE id = 5')).toEqual([{ raw: around }]);
   });
 
   test('seals what is plain, each row by its own date and policy, and leaves the rest', async () => {

@@ -3,7 +3,7 @@ import type { RetentionFile, SealedTable } from '../../../job/retention/types.js
 import { type CatalogTable, type TableName, tableText } from '../../../plan/catalog.js';
 import { readCatalog } from '../../catalog/read.js';
 import { query, type Session } from '../../session.js';
-import { refusals } from '../refusals.js';
+import { redactRefusals, refusals } from '../refusals.js';
 import { longestPlain, referring } from '../tables.js';
 
 /** A relation that holds rows, and how many pages it has now. */
@@ -22,14 +22,16 @@ export interface ExistingTable {
 }
 
 /**
- * Looks whether tables of a retention file can be sealed in place. Writes nothing.
+ * Looks whether tables of a retention file can be sealed in place, or what is sealed in them be redacted. Writes nothing.
  *
+ * @param work `redact` asks for less: what stands against new tokens must not keep anybody's old ones.
  * @throws LetheError `RetentionInvalid` with everything that speaks against it, each with the way out.
  */
 export async function planExisting(
   session: Session,
   policies: RetentionFile['policies'],
   tables: Readonly<Record<string, SealedTable>>,
+  work: 'seal' | 'redact' = 'seal',
 ): Promise<ExistingTable[]> {
   const found = await readTables(session, Object.keys(tables));
   const wrong = Object.keys(tables)
@@ -38,15 +40,19 @@ export async function planExisting(
   for (const [name, table] of found) {
     // The trigger of new rows has its own limits, and they are not ours.
     const sealed = { ...tables[name]!, trigger: false };
-    wrong.push(...refusals(table, sealed, policies, await longestPlain(session, table, sealed)));
+    wrong.push(
+      ...(work === 'redact'
+        ? redactRefusals(table, sealed)
+        : refusals(table, sealed, policies, await longestPlain(session, table, sealed))),
+    );
     if (table.leaves.some(({ foreign }) => foreign))
-      wrong.push(`${name} has partitions that are foreign tables: seal them where their rows are.`);
+      wrong.push(`${name} has partitions that are foreign tables: ${work} them where their rows are.`);
   }
-  wrong.push(...(await referring(session, [...found.values()], tables)));
+  if (work === 'seal') wrong.push(...(await referring(session, [...found.values()], tables)));
   if (wrong.length > 0) {
     throw new LetheError(
       'RetentionInvalid',
-      `These tables cannot be sealed in place:\n${wrong.map((text) => `- ${text}`).join('\n')}`,
+      `These tables cannot be ${work === 'seal' ? 'sealed in place' : 'redacted'}:\n${wrong.map((text) => `- ${text}`).join('\n')}`,
     );
   }
   const planned: ExistingTable[] = [];

@@ -30,8 +30,11 @@ export async function byteColumns(
 ): Promise<ReadonlySet<string>> {
   const rows = await query(
     session,
-    `SELECT a.attname AS name FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-     WHERE a.attrelid = to_regclass($1) AND a.attname = ANY ($2::text[]) AND 'bytea'::regtype IN (t.oid, t.typbasetype)`,
+    `WITH RECURSIVE based (name, type) AS (
+       SELECT attname, atttypid FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY ($2::text[])
+       UNION ALL
+       SELECT b.name, t.typbasetype FROM based b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
+     SELECT name FROM based WHERE type = 'bytea'::regtype`,
     [quoteTable(unit), columns],
   );
   return new Set(rows.map(({ name }) => name!));
