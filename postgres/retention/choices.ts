@@ -35,7 +35,8 @@ export function byPolicy(
 ): string {
   const { policy } = column;
   if (typeof policy === 'string') return each(chosen(column, policies[policy]!));
-  const by = `${row}${quoteIdent(policy.by)}::text`;
+  // As it is, whatever its own collation takes for equal.
+  const by = `${row}${quoteIdent(policy.by)}::text COLLATE "C"`;
   const cases = Object.entries(policy.map).map(([value, id]) => ({
     value,
     sql: each(chosen(column, policies[id]!)),

@@ -3,7 +3,8 @@
 -- anything on, counted from 2000-01-01 (0: the ring is asked, 65535: time is simulated); and for each policy
 -- lethe.r_<policy> = <asOf>,<first>,<window>,<gone>+<gone>… with days as yymmdd; an empty window: time is simulated.
 -- Nothing here may raise for what a token or a setting is: an EXCEPTION block does not work in parallel workers, so
--- everything is checked before it is converted.
+-- everything is checked before it is converted. Columns may have a nondeterministic collation, under which much cannot be
+-- searched for and what is not equal compares as equal: whatever takes their values goes on under "C".
 
 CREATE OR REPLACE FUNCTION lethe.retention_version() RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 3;
@@ -135,18 +136,19 @@ END $$;
 -- for all of it takes twice the time.
 CREATE OR REPLACE FUNCTION lethe.is_token(value text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN value LIKE 'l_1.________.%.' AND value COLLATE "C" !~ '[^.A-Za-z0-9_-]'
+RETURN value COLLATE "C" LIKE 'l_1.________.%.' AND value COLLATE "C" !~ '[^.A-Za-z0-9_-]'
   AND left(value, 13) COLLATE "C" ~ '^l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.$'
-  AND octet_length(split_part(value, '.', 3)) = octet_length(value) - 14
-  AND CASE octet_length(value) & 3 WHEN 2 THEN octet_length(value) > 14 WHEN 0 THEN strpos('A.Q.g.w.', right(value, 2)) > 0
-    WHEN 1 THEN strpos('A.E.I.M.Q.U.Y.c.g.k.o.s.w.0.4.8.', right(value, 2)) > 0 ELSE value IS NULL END;
+  AND octet_length(split_part(value COLLATE "C", '.', 3)) = octet_length(value) - 14
+  AND CASE octet_length(value) & 3 WHEN 2 THEN octet_length(value) > 14
+    WHEN 0 THEN strpos('A.Q.g.w.', right(value, 2) COLLATE "C") > 0
+    WHEN 1 THEN strpos('A.E.I.M.Q.U.Y.c.g.k.o.s.w.0.4.8.', right(value, 2) COLLATE "C") > 0 ELSE value IS NULL END;
 
 -- What becomes of a text as one token: value, expired, noKey, tampered or notToken.
 CREATE OR REPLACE FUNCTION lethe.outcome(token text, context text DEFAULT '') RETURNS text
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 BEGIN
   IF NOT lethe.is_token(token) THEN RETURN 'notToken'; END IF;
-  RETURN CASE get_byte(lethe.open_token(token, context), 0)
+  RETURN CASE get_byte(lethe.open_token(token COLLATE "C", context), 0)
     WHEN 118 THEN 'value' WHEN 101 THEN 'expired' WHEN 107 THEN 'noKey' WHEN 116 THEN 'tampered' ELSE 'notToken' END;
 END $$;
 
@@ -157,7 +159,7 @@ DECLARE
   opened bytea;
 BEGIN
   IF NOT lethe.is_token(token) THEN RETURN NULL; END IF;
-  opened := lethe.open_token(token, context);
+  opened := lethe.open_token(token COLLATE "C", context);
   RETURN CASE WHEN get_byte(opened, 0) = 118 THEN substring(opened FROM 2) END;
 END $$;
 
@@ -308,8 +310,9 @@ CREATE OR REPLACE FUNCTION lethe.reveal(
   "binary" text DEFAULT '[binary]'
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE WHEN strpos(value, '1.') > 0
-  THEN coalesce(lethe.open_with(value, context, NULL), lethe.reveal_parts(value, context, NULL, expired, no_key, tampered, "binary"))
+RETURN CASE WHEN strpos(value COLLATE "C", '1.') > 0
+  THEN coalesce(lethe.open_with(value COLLATE "C", context, NULL),
+    lethe.reveal_parts(value COLLATE "C", context, NULL, expired, no_key, tampered, "binary"))
   ELSE value END;
 
 -- The same with keys that were asked for once, by masked views of columns that are sealed whole. They are named once here:
@@ -324,8 +327,9 @@ CREATE OR REPLACE FUNCTION lethe.reveal_with(
   "binary" text DEFAULT '[binary]'
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE WHEN strpos(value, '1.') > 0
-  THEN coalesce(lethe.open_with(value, context, keys), lethe.reveal_parts(value, context, NULL, expired, no_key, tampered, "binary"))
+RETURN CASE WHEN strpos(value COLLATE "C", '1.') > 0
+  THEN coalesce(lethe.open_with(value COLLATE "C", context, keys),
+    lethe.reveal_parts(value COLLATE "C", context, NULL, expired, no_key, tampered, "binary"))
   ELSE value END;
 
 -- The same for columns in whose texts tokens are parts.
@@ -339,8 +343,8 @@ CREATE OR REPLACE FUNCTION lethe.reveal_inside(
   "binary" text DEFAULT '[binary]'
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE WHEN strpos(value, '1.') > 0
-  THEN lethe.reveal_parts(value, context, keys, expired, no_key, tampered, "binary") ELSE value END;
+RETURN CASE WHEN strpos(value COLLATE "C", '1.') > 0
+  THEN lethe.reveal_parts(value COLLATE "C", context, keys, expired, no_key, tampered, "binary") ELSE value END;
 
 -- Seals bytes under a given salt, or under that of deterministic tokens where it is null.
 CREATE OR REPLACE FUNCTION lethe.seal_with_salt(
@@ -399,7 +403,7 @@ CREATE OR REPLACE FUNCTION lethe.seal(
   value text, policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
 ) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL SAFE
-RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy, context, day, pad,
+RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy COLLATE "C", context, day, pad,
   {pgcrypto}.gen_random_bytes(12));
 
 -- Seals bytes.
@@ -415,7 +419,7 @@ CREATE OR REPLACE FUNCTION lethe.seal_deterministic(
   value text, policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
 ) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy, context, day, pad, NULL);
+RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy COLLATE "C", context, day, pad, NULL);
 
 -- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json.
 CREATE OR REPLACE FUNCTION lethe.seal_leaves(
@@ -534,48 +538,36 @@ BEGIN
     CASE WHEN searchable THEN NULL ELSE {pgcrypto}.gen_random_bytes(12) END), 'UTF8');
 END $$;
 
--- Seals what an expression finds in a text without tokens, where it is also what `accepts` says.
+-- Seals what an expression without groups finds in a text without tokens, where it is also what `accepts` says.
 CREATE OR REPLACE FUNCTION lethe.seal_found(
   value text, expression text, flags text, accepts text, policy text, context text, day date, pad integer, searchable boolean
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
-DECLARE
-  result text := '';
-  at integer := 1;
-  first integer;
-  behind integer;
-  found text;
 BEGIN
-  LOOP
-    first := regexp_instr(value COLLATE "C", expression, at, 1, 0, flags);
-    EXIT WHEN first = 0;
-    behind := regexp_instr(value COLLATE "C", expression, at, 1, 1, flags);
-    found := substr(value, first, behind - first);
-    result := result || substr(value, at, first - at) || CASE WHEN accepts IS NULL OR found COLLATE "C" ~ accepts
-      THEN lethe.seal_as(found, policy, context, day, pad, searchable) ELSE found END;
-    at := behind;
-  END LOOP;
-  RETURN result || substr(value, at);
+  -- What lies before each match, and the match; behind the last one there is none.
+  RETURN (SELECT string_agg(part || CASE WHEN hit IS NULL THEN '' WHEN accepts IS NULL OR hit[1] COLLATE "C" ~ accepts
+      THEN lethe.seal_as(hit[1], policy, context, day, pad, searchable) ELSE hit[1] END, '' ORDER BY n)
+    FROM ROWS FROM (unnest(regexp_split_to_array(value COLLATE "C", expression, flags)),
+      regexp_matches(value COLLATE "C", expression, flags || 'g')) WITH ORDINALITY AS found_parts (part, hit, n));
 END $$;
 
--- The same between the tokens of a text: those stay that this session can open, and those of days that are gone for sure.
+-- The same between the tokens of a text, which stay as far as this session can tell: no body of a token is short enough for
+-- a match to hide in it.
 CREATE OR REPLACE FUNCTION lethe.seal_matches(
   value text, expression text, flags text, accepts text, policy text, context text, day date, pad integer, searchable boolean
 ) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
-  parts text[] := string_to_array(value, '.');
+  parts text[] COLLATE "C" := string_to_array(value COLLATE "C", '.');
   at integer := 1;
   rest integer := 1;
-  token text;
+  token text COLLATE "C";
   result text := '';
 BEGIN
   WHILE at <= cardinality(parts) - 3 LOOP
     token := CASE WHEN octet_length(parts[at + 1]) = 8 AND parts[at] LIKE '%l_1'
       THEN right(parts[at], 3) || '.' || parts[at + 1] || '.' || parts[at + 2] || '.' END;
-    IF lethe.is_token(token) AND (lethe.outcome(token, context) = 'value' OR octet_length(token) BETWEEN 52 AND 87433
-      AND strpos(split_part(current_setting('lethe.r_' || left(parts[at + 1], 2), true), ',', 4), right(parts[at + 1], 6)) > 0)
-    THEN
+    IF lethe.outcome(token, context) IN ('value', 'expired', 'noKey') THEN
       result := result
         || lethe.seal_found(left(array_to_string(parts[rest:at], '.'), -3), expression, flags, accepts, policy, context, day, pad, searchable)
         || token;
@@ -662,9 +654,9 @@ DECLARE
   tokens text[];
   day date;
 BEGIN
-  FOR day IN SELECT * FROM lethe.ring_days(policy) LOOP
+  FOR day IN SELECT * FROM lethe.ring_days(policy COLLATE "C") LOOP
     tokens := coalesce(tokens, '{}');
-    IF lethe.closed(policy || to_char(day, 'YYMMDD')) IS NULL THEN
+    IF lethe.closed(policy COLLATE "C" || to_char(day, 'YYMMDD')) IS NULL THEN
       tokens := tokens || lethe.seal_deterministic(value, policy, context, day, pad);
     END IF;
   END LOOP;
@@ -674,9 +666,9 @@ END $$;
 -- Every token inside a text becomes the marker, for those who may not read; null: a text that is one token becomes null.
 CREATE OR REPLACE FUNCTION lethe.mask(value text, marker text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN marker IS NULL AND lethe.is_token(value) THEN NULL WHEN strpos(value, '1.') = 0 THEN value
+RETURN CASE WHEN marker IS NULL AND lethe.is_token(value) THEN NULL WHEN strpos(value COLLATE "C", '1.') = 0 THEN value
   ELSE regexp_replace(value COLLATE "C", '(?:l[tpbq]1\.[a-z0-9]{2}[0-9]{6}\.[A-Za-z0-9_-]{38,}\.)+',
-    replace(coalesce(marker, ''), '\', '\\'), 'g') END;
+    replace(coalesce(marker, '') COLLATE "C", '\', '\\'), 'g') END;
 
 -- The same for the strings of a document that are values.
 CREATE OR REPLACE FUNCTION lethe.mask_json(document jsonb, marker text) RETURNS jsonb

@@ -7,6 +7,8 @@ import { byPolicy, type ChosenPolicy, chosenPolicies } from './choices.js';
 import { databasePattern } from './patterns.js';
 
 const TRIGGER = 'lethe_seal';
+/** Text as it is: a column's own collation may take different tokens, or a token and a marker, for the same. */
+const asText = (value: string) => `${value}::text COLLATE "C"`;
 
 /**
  * The trigger that seals what is inserted, or updated, in plain. It fires whatever `session_replication_role` says, and
@@ -55,7 +57,7 @@ export function sealChecks(
     const drop = `ALTER TABLE ${name} DROP CONSTRAINT IF EXISTS ${check}`;
     if (!sealed.check || how.pattern !== undefined || how.paths !== undefined) return [drop];
     const markers = chosenPolicies(how, policies).flatMap(({ policy }) => policy.expired ?? []);
-    const value = bytes ? `encode(${quoteIdent(column)}, 'escape')` : `${quoteIdent(column)}::text`;
+    const value = bytes ? `encode(${quoteIdent(column)}, 'escape')` : asText(quoteIdent(column));
     const is = (text: string) =>
       bytes
         ? `${quoteIdent(column)} = ${quoteLiteral(hexOf(text))}::bytea`
@@ -74,7 +76,7 @@ function dayOfRow(table: CatalogTable, { date }: SealedTable): string {
 
 function sealStep(column: CatalogColumn, how: SealedColumn, policies: RetentionFile['policies']): string {
   const value = `NEW.${quoteIdent(column.name)}`;
-  const changed = `${value} IS NOT NULL AND (TG_OP = 'INSERT' OR ${value}::text IS DISTINCT FROM OLD.${quoteIdent(column.name)}::text)`;
+  const changed = `${value} IS NOT NULL AND (TG_OP = 'INSERT' OR ${asText(value)} IS DISTINCT FROM OLD.${quoteIdent(column.name)}::text)`;
   const sealed = byPolicy(how, policies, (chosen) => seal(value, column, how, chosen), 'NULL', 'NEW.');
   return `  IF ${changed} THEN
     ${value} := ${sealed};
@@ -101,9 +103,9 @@ function seal(
   if (pattern !== undefined) {
     const { expression, flags, accepts } = databasePattern(pattern)!;
     const finds = [expression, flags].map(quoteLiteral).join(', ');
-    return `lethe.seal_matches(${value}::text, ${finds}, ${accepts === null ? 'NULL' : quoteLiteral(accepts)}, ${given})`;
+    return `lethe.seal_matches(${asText(value)}, ${finds}, ${accepts === null ? 'NULL' : quoteLiteral(accepts)}, ${given})`;
   }
   if (type.kind === 'bytea') return `lethe.seal_column(${value}, ${given}, ${stays})`;
-  const kept = policy.expired === null ? '' : `${value}::text = ${stays} OR `;
-  return `CASE WHEN ${kept}lethe.outcome(${value}::text, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${value}::text ELSE lethe.seal_as(${value}::text, ${given}) END`;
+  const kept = policy.expired === null ? '' : `${asText(value)} = ${stays} OR `;
+  return `CASE WHEN ${kept}lethe.outcome(${asText(value)}, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${asText(value)} ELSE lethe.seal_as(${asText(value)}, ${given}) END`;
 }

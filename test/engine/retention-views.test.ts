@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { SealedTable } from '../../job/retention/types.js';
 import { ringSettings } from '../../postgres/retention/settings.js';
 import { installTables, planTables, type TablesOf } from '../../postgres/retention/tables.js';
-import { openSession, query, type Session } from '../../postgres/session.js';
+import { openSession, query, type Session, withSession } from '../../postgres/session.js';
 import type { Policy } from '../../retention/keys/policy.js';
 import { sealJson } from '../../retention/token/json.js';
 import { sealMatches } from '../../retention/token/matches.js';
@@ -275,6 +275,8 @@ onVersions('masked views of sealed tables', (version) => {
       'id 0F8FAD5B-d9cb-469f-a165-70867728950e. 01-23-45-67-89-AB',
       `${ip.seal('192.0.2.1', DAY)} 192.0.2.2 lt1.ip260310.${'A'.repeat(40)}@b.example.org`,
       ip.seal('x', GONE),
+      'A@b.example.org@c.example.net',
+      '1.2.3.4 ab:cd::1 a@b.example.org, '.repeat(40),
       'nothing',
       '',
     ];
@@ -338,6 +340,78 @@ onVersions('masked views of sealed tables', (version) => {
     const updated = await query(session, 'SELECT * FROM public.lines ORDER BY id');
     for (const [id, row] of updated.entries())
       for (const name of ['ipv4', 'email'] as const) expect(row[name]).toBe(`${stored[id]![name]}!`);
+    // Nor by a session without keys, or whose keys begin later: its tokens are no plain text.
+    const later = { ...ring('ip', []), asOf: '2026-03-12', first: '2026-03-11', keys: new Map() };
+    for (const [times, rings] of [[], [later]].entries()) {
+      const options = { url: database.url, role: 'destination', applicationName: 'lethe:retention' } as const;
+      await withSession({ ...options, startup: ringSettings(rings) }, (other) =>
+        query(other, `UPDATE public.lines SET email = email || '!'`),
+      );
+      for (const [id, { email }] of (
+        await query(session, 'SELECT email FROM public.lines ORDER BY id')
+      ).entries())
+        expect(email).toBe(`${stored[id]!.email}!!${'!'.repeat(times)}`);
+    }
+  });
+
+  it('seals and shows columns under a collation that tells no letter case apart', async () => {
+    await query(
+      session,
+      `CREATE COLLATION public.caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+    );
+    await query(
+      session,
+      `CREATE TABLE public.loose (id int, day date, kind text COLLATE public.caseless, name varchar(200) COLLATE public.caseless,
+         line text COLLATE public.caseless)`,
+    );
+    const table = {
+      date: 'day',
+      readers: [],
+      others: 'marker',
+      view: 'public.loose_readable',
+      trigger: true,
+      check: true,
+      columns: {
+        name: { policy: { by: 'kind', map: { a: 'ip' }, default: 'de' } },
+        line: { policy: 'ip', pattern: 'ipv4' },
+      },
+    } as const;
+    const file = { policies: POLICIES, tables: { 'public.loose': table } };
+    await installTables(session, file);
+    await installTables(session, file);
+    const row = (id: number, kind: string, name: string) =>
+      query(session, 'INSERT INTO public.loose VALUES ($1, $2, $3, $4, $5)', [
+        ...[id, DAY, kind, name, `FROM 192.0.2.1 ${ip.seal('192.0.2.2', DAY)}`],
+      ]);
+    await row(1, 'a', '[EXPIRED]');
+    await row(2, 'A', 'd-1');
+    await row(3, 'a', '[expired]');
+    const stored = await query(session, 'SELECT name, line FROM public.loose ORDER BY id');
+    expect(stored.map(({ name }) => name!.slice(0, 7))).toEqual(['lt1.ip2', 'lt1.de2', '[expire']);
+    for (const { line } of stored) expect(line).toMatch(/^FROM lt1\.ip260310\.\S+ lt1\.ip260310\.\S+$/);
+    const shown = 'FROM 192.0.2.1 192.0.2.2';
+    expect(await query(session, 'SELECT name, line FROM public.loose_readable ORDER BY id')).toEqual([
+      { name: '[EXPIRED]', line: shown },
+      { name: 'd-1', line: shown },
+      { name: '[expired]', line: shown },
+    ]);
+    await query(session, `GRANT SELECT ON public.loose_readable TO ${other}`);
+    const [hidden] = await as(other, 'SELECT name, line FROM public.loose_readable WHERE id = 1');
+    expect(hidden).toEqual({ name: '[hidden]', line: 'FROM [hidden] [hidden]' });
+    const [called] = await query(
+      session,
+      `SELECT lethe.reveal(line, 'log') AS line, lethe.outcome(name, 'log') AS outcome, lethe.is_token(name) AS is,
+         lethe.reveal_bytes(name, 'log') IS NULL AS closed, lethe.reveal(lethe.seal(line, 'ip', day => day)) = line AS again,
+         cardinality(lethe.search_tokens('de', '', kind)) AS tokens FROM public.loose WHERE id = 2`,
+    );
+    expect(called).toMatchObject({ line: shown, outcome: 'tampered', is: 't', closed: 't', again: 't' });
+    await query(session, 'CREATE UNIQUE INDEX loose_name ON public.loose (name, day)');
+    const own = { ...table, columns: { name: { policy: 'de' } } };
+    await expect(
+      planTables(session, { policies: POLICIES, tables: { 'public.loose': own } }),
+    ).rejects.toThrow(
+      /loose\.name: index loose_name .*tokens tell letter case apart: ALTER TABLE … ALTER COLUMN … TYPE text/,
+    );
   });
 
   it('keeps uniqueness within a day, and says where it would be lost', async () => {
@@ -362,7 +436,15 @@ onVersions('masked views of sealed tables', (version) => {
     await query(session, 'CREATE UNIQUE INDEX lower_name ON public.device (lower(name), day)');
     await expect(planTables(session, file)).rejects.toThrow(/index lower_name keeps it unique/);
     await query(session, 'DROP INDEX public.lower_name');
-    await query(session, 'CREATE UNIQUE INDEX by_name ON public.device (name, day)');
+    const index = (more: string) => `CREATE UNIQUE INDEX by_name ON public.device (name, day)${more}`;
+    await query(session, index(' NULLS NOT DISTINCT'));
+    await expect(planTables(session, file)).rejects.toThrow(/rows that are redacted would be alike.*anew/);
+    await query(session, 'DROP INDEX public.by_name');
+    await query(session, index(''));
+    const marked = { ...POLICIES, de: policy('de', { deterministic: true }) };
+    await expect(planTables(session, { ...file, policies: marked })).rejects.toThrow(
+      /index by_name .*say expired: null of its policy/,
+    );
     await installTables(session, file);
     await query(session, `INSERT INTO public.device VALUES (1, '${DAY}', 'd-1'), (2, '${DAY}', 'd-2')`);
     await expect(query(session, `INSERT INTO public.device VALUES (3, '${DAY}', 'd-1')`)).rejects.toThrow(
