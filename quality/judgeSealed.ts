@@ -3,6 +3,10 @@ import { type Check, orAll } from './checks.js';
 import type { Inspection } from './inspection.js';
 import type { SealedColumn } from './sealed.js';
 
+/** Keys were at hand, and yet nothing was compared that is the same. */
+const NONE_ALIKE =
+  'no value of the sample opens on both sides and is the same: tables may have no key, days may be over, rows may have changed';
+
 /** Whether sealed columns hold tokens and nothing else, and whether what was opened of them is what the source holds. */
 export function judgeSealed(
   severity: Severity | 'off',
@@ -10,8 +14,9 @@ export function judgeSealed(
   name: (id: number) => string,
 ): Check[] {
   if (!sealed || severity === 'off') return [];
-  const { columns, mixed, opened, unopened } = sealed;
+  const { columns, mixed, opened } = sealed;
   const looked = columns.reduce((sum, column) => sum + column.looked, 0);
+  const unopened = sealed.unopened ?? (opened === 0 && looked > 0 ? NONE_ALIKE : undefined);
   const faults = columns.flatMap((column) => faultsOf(column, severity, name(column.table)));
   const base = { name: 'sealed', observed: looked, details: { opened } } as const;
   const apart =

@@ -140,7 +140,7 @@ export class Stage {
         const [made, there] = [sealing.opened(values[2 * i]!), sealing.opened(values[2 * i + 1]!)];
         const known = made.map((value, row) => value !== undefined && there[row] !== undefined);
         const rows = known.filter((both, row) => both && made[row] !== there[row]).length;
-        opened += known.filter((both, row) => both && made[row] !== null).length - rows;
+        opened += known.filter((both, row) => both && made[row] !== null && made[row] === there[row]).length;
         if (rows > 0) differing[name] = (differing[name] ?? 0) + rows;
       }
     }

@@ -286,6 +286,13 @@ describe('what was found', () => {
       .filter(({ ok }) => !ok)
       .map((check) => [check.name, fails(check)]);
 
+  it('warns of sealed values of which none was compared', () => {
+    const column = { table: 1, column: 'ip', every: true, looked: 3, plain: 0, foreign: 0, undated: 0 };
+    const of = (looked: number, opened: number) =>
+      verdict({ sealed: { columns: [{ ...column, looked }], mixed: 0, opened } });
+    expect([of(3, 0), of(3, 2), of(0, 0)]).toEqual([[['sealed', false]], [], []]);
+  });
+
   it('is nothing in a clean run', () => expect(verdict({})).toEqual([]));
 
   it('fails or warns as the job says', () => {
