@@ -12,6 +12,7 @@ import { type ExistingKeys, type SealProgress, sealPages } from '../postgres/ret
 import { tableName } from '../postgres/retention/views.js';
 import { type Session, withSession } from '../postgres/session.js';
 import { chosenPolicies } from '../retention/keys/policy.js';
+import { NO_COUNTS, RESUMED } from '../retention/token/counts.js';
 import { dayAt } from '../retention/token/day.js';
 import { Keyring } from '../retention/token/ring.js';
 import type { Dependencies } from './dependencies.js';
@@ -20,10 +21,10 @@ import { sealingKeys } from './sealing.js';
 import type {
   PlannedSeal,
   SealControlActivities,
+  SealCounts,
   SealDataActivities,
   SealEnd,
   SealExpiry,
-  SealedPart,
   SealInput,
   SealMode,
   SealPart,
@@ -147,7 +148,7 @@ async function sealPart(
   ref: SealRef,
   part: SealPart,
   mode: SealMode,
-): Promise<SealedPart> {
+): Promise<SealCounts> {
   try {
     const { attempt, heartbeatDetails } = activityInfo();
     return await withTable(deps, ref, async ({ session, file, table }) => {
@@ -156,7 +157,7 @@ async function sealPart(
       heartbeat(former);
       const { unit, from, to } = part;
       const counts = await sealPages(session, table, unit, [from, to], keys, mode, heartbeat, former);
-      return { counts, resumed: attempt > 1 };
+      return { ...counts, ...(attempt > 1 && { [RESUMED]: NO_COUNTS }) };
     });
   } catch (error) {
     throw activityFailure(error);

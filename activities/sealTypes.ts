@@ -62,13 +62,6 @@ export interface SealMode {
 /** Counts by column. */
 export type SealCounts = Record<string, ExistingCounts>;
 
-/** What was done in some pages. */
-export interface SealedPart {
-  counts: SealCounts;
-  /** It is not the first attempt: what an earlier one sealed without a word of it is not counted. */
-  resumed: boolean;
-}
-
 export interface SealEnd {
   rewritten: boolean;
   /** Values that were looked for in the files of the table, and such as were found there in plain. */
@@ -91,5 +84,5 @@ export interface SealControlActivities {
 /** Of the data queue. */
 export interface SealDataActivities {
   /** Seals what lies in some pages. May be repeated: what is sealed stays. */
-  sealPart(ref: SealRef, part: SealPart, mode: SealMode): Promise<SealedPart>;
+  sealPart(ref: SealRef, part: SealPart, mode: SealMode): Promise<SealCounts>;
 }

@@ -3,12 +3,11 @@ import type {
   PlannedSeal,
   SealCounts,
   SealEnd,
-  SealedPart,
   SealInput,
   SealMode,
   SealPart,
 } from '../activities/sealTypes.js';
-import { addCounts, NO_COUNTS } from '../retention/token/counts.js';
+import { addCounts, NO_COUNTS, RESUMED } from '../retention/token/counts.js';
 import { describeFailure } from './failures.js';
 import { isFile } from './input.js';
 import { type Activities, activitiesOf, type Tuning } from './options.js';
@@ -104,7 +103,9 @@ async function sealTable(
   for (let passes = 1; !foundNothing(last, mode); passes++) {
     if (passes === MOST_PASSES) {
       notes.push(
-        'Plain values came in while it was sealed: let whoever writes seal as well, and run this again.',
+        changes(last.counts, mode) > 0
+          ? 'Plain values came in while it was sealed: let whoever writes seal as well, and run this again.'
+          : 'Work was cut off in every pass, so none saw all rows: look at the workers, and run this again.',
       );
       break;
     }
@@ -119,17 +120,19 @@ async function sealTable(
   return { table, columns, notes, end };
 }
 
+interface Pass {
+  readonly counts: SealCounts;
+  /** Some of its parts were not done at the first attempt. */
+  readonly resumed: boolean;
+}
+
 /** A pass that had all of its rows before it, and nothing to do with them: what it counts is what is left. */
-function foundNothing({ counts, resumed }: SealedPart, mode: SealMode): boolean {
+function foundNothing({ counts, resumed }: Pass, mode: SealMode): boolean {
   return changes(counts, mode) === 0 && !resumed;
 }
 
 /** One pass over a table: each relation in ranges of pages, some at a time. */
-async function pass(
-  activities: Activities,
-  { ref, units }: PlannedSeal,
-  mode: SealMode,
-): Promise<SealedPart> {
+async function pass(activities: Activities, { ref, units }: PlannedSeal, mode: SealMode): Promise<Pass> {
   const pages = units.reduce((sum, unit) => sum + unit.pages, 0);
   const size = Math.max(PART_PAGES, Math.ceil(pages / MOST_PARTS));
   const parts = units.flatMap(({ schema, name, pages: length }): SealPart[] =>
@@ -145,19 +148,13 @@ async function pass(
     for (let part = parts.shift(); part; part = parts.shift()) {
       const summary = `${ref.table} pages ${part.from}–${part.to}`;
       const ended = await activities.data.sealPart.executeWithOptions({ summary }, [ref, part, mode]);
-      const done = sealedPart(ended);
-      counts = sum(counts, done.counts);
-      resumed ||= done.resumed;
+      const { [RESUMED]: cut, ...done } = ended;
+      counts = sum(counts, done);
+      resumed ||= cut !== undefined;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
   return { counts, resumed };
-}
-
-/** An activity of an earlier version gave its counts alone: a column may have any name, but its counts are no boolean. */
-function sealedPart(ended: SealedPart | SealCounts): SealedPart {
-  if (typeof ended.resumed === 'boolean') return ended as SealedPart;
-  return { counts: ended as SealCounts, resumed: false };
 }
 
 function sum(a: SealCounts, b: SealCounts): SealCounts {

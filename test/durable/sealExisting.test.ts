@@ -224,6 +224,7 @@ it('goes on after its worker is killed, and others may write meanwhile', async (
     ),
   );
   expect((await rowsOf(narrow)).plain).toBe(0);
+  expect(Object.keys(later[0]!.columns).sort()).toEqual(['ip', 'line']);
   expect(later[0]!.notes).toEqual([expect.stringContaining('maybe not all of what was sealed is counted')]);
   for (const { log } of [first, second!]) expect(log).not.toMatch(PLAIN);
   await second!.stop();
