@@ -1,3 +1,4 @@
+import { LetheError } from '../../errors/errors.js';
 import { BSON, int32, OLD_BINARY, UUID, writeInt32 } from './bson.js';
 import type { Edits } from './edits.js';
 import type { Encoded } from './encode.js';
@@ -17,6 +18,9 @@ export interface Part {
   readonly firstFrame: number;
   readonly lastFrame: number;
 }
+
+/** Bytes of a document without fields: its length and the zero at its end. */
+const LEAST = 5;
 
 /** Below that, a loop is faster than a call. */
 const SHORT = 96;
@@ -67,7 +71,10 @@ export class Assembler {
     }
     this.span(kept, document.length, more);
     for (let f = lastFrame - 1; f > firstFrame; f--) grown[frameParent[f]!]! += grown[f]!;
-    return document.length + more;
+    const length = document.length + more;
+    // Not a number, it would be written over other documents of the block.
+    if (!(length >= LEAST)) throw new LetheError('Internal', 'The edits of a document do not fit it.');
+    return length;
   }
 
   /** Room that `write` needs for a document of `size` bytes after its edits. */

@@ -82,6 +82,8 @@ class Batch {
       this.scanner.scan(this.documents[index]!, index) ??
       deriveFields(this.decisions, this.scanner, this.targets, this.documents[index]!, index, this.derived);
     if (refusal) {
+      // The next document uses these slots again.
+      for (let slot = slots; slot < edits.slots; slot++) this.derived.delete(slot);
       this.scanner.rollback(slots, frames);
       this.refuse(index, refusal.reason, refusal.path);
     }

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { BSON as Bson } from 'mongodb';
 import { describe, expect, it } from 'vitest';
 import { jobKeys } from '../../../anonymize/keys.js';
+import { Assembler } from '../../../mongo/documents/assemble.js';
 import { compileDocuments } from '../../../mongo/documents/compile.js';
+import { Edits } from '../../../mongo/documents/edits.js';
+import type { Encoded } from '../../../mongo/documents/encode.js';
 import { parseFields } from '../../../mongo/documents/rules.js';
 import type { CollectionRules } from '../../../mongo/documents/types.js';
 import { transformDecoded } from './decoding.js';
@@ -320,6 +323,26 @@ describe('derived fields', () => {
     expect(only(rules({ data: 'drop' }, 'block', derive), none)).toEqual({ dataHash: null });
   });
 
+  it('of a document that is refused leave nothing to the next one', () => {
+    const given = rules({ _id: 'keep', a: 'keep', b: 'keep' }, 'block', {
+      aHash: { from: 'a', apply: 'hash' },
+      bHash: { from: 'b', apply: 'hash' },
+    });
+    const person = (...fields: [string, RawValue][]) => rawDocument([['_id', raw.int(1)], ...fields]);
+    const good = person(['a', raw.string('x')], ['b', raw.string('y')]);
+    const next = person(['aHash', raw.string('of before')], ['b', raw.string('z')]);
+    const [alone] = apply(given, next).documents;
+    for (const first of [[], [good]]) {
+      const notText = { ...raw.string('?'), bytes: Buffer.from([2, 0, 0, 0, 0xff, 0]) };
+      for (const b of [raw.object([]), notText]) {
+        const documents = [...first, person(['a', raw.string('w')], ['b', b]), next, good];
+        const made = apply(given, ...documents);
+        expect(made.refused.map(({ index, path }) => [index, path])).toEqual([[first.length, 'bHash']]);
+        expect(made.documents.slice(first.length + 1)).toEqual([alone, ...apply(given, good).documents]);
+      }
+    }
+  });
+
   it('keep the type where the transformer takes it', () => {
     const made = only(rules({}, 'drop', { n: { from: 'data.sensitive', apply: 'permute' } }), document);
     expect(made.n._bsontype).toBe('Long');
@@ -413,6 +436,24 @@ describe('a document that grows', () => {
     ]);
     const { refused } = apply(rules({ big: 'keep', a: { constant: 'x'.repeat(100) } }), document);
     expect(refused[0]!.reason).toBe('larger than 16 MB after its transformation');
+  });
+});
+
+describe('edits that do not fit their document', () => {
+  it('are told, and not written over others', () => {
+    const edits = new Edits();
+    const document = rawDocument([['a', raw.string('x')]]);
+    edits.addFrame(0, -1);
+    edits.addSlot(1, 7, 4, 7, 13, 0);
+    const encoded: Encoded = {
+      form: 'text',
+      type: 2,
+      values: ['y'],
+      bytes: Buffer.from('y'),
+      offsets: new Uint32Array([0, 1]),
+    };
+    const part = { firstSlot: 0, lastSlot: 1, firstFrame: 0, lastFrame: 1 };
+    expect(() => new Assembler(edits, [encoded], new Map()).measure(document, part)).toThrow('do not fit');
   });
 });
 
