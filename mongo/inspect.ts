@@ -31,6 +31,8 @@ export async function* sampledSource(
   table: TablePlan,
   size: number,
 ): AsyncGenerator<Uint8Array[]> {
+  // To a server, a limit of 0 is none.
+  if (size <= 0) return;
   const of = { run, table: table.id, replay: { $exists: false } };
   const partitions = await ledger.partitions.find(of).sort({ partition: 1 }).toArray();
   const every = Math.ceil(partitions.length / RANGES);

@@ -12,6 +12,7 @@ import { sealKey } from './ledger/seals.js';
 import { type Ledger, ledgerOf } from './ledger/store.js';
 import { summarize, WAITING } from './ledger/summary.js';
 import { target } from './load/context.js';
+import { chunksOf } from './load/read.js';
 import { type Followed, followReferences } from './references.js';
 
 /** What a finished run came to, collection by collection. */
@@ -120,28 +121,39 @@ async function transformAgain(
 ): Promise<{ seen: number; different: number }> {
   if (again === 0 || table.collection?.where !== undefined) return { seen: 0, different: 0 };
   const transform = await prepareDocuments(table.collection!.rules, keys);
-  const documents = (await source.client
-    .db(table.source.schema)
-    .collection(table.source.name)
-    .find({}, { raw: true })
-    .limit(again)
-    .toArray()) as unknown as Uint8Array[];
   const quarantined = await ledger.quarantine
     .find({ run, table: table.id, ...WAITING }, { projection: { keyHash: 1 } })
     .toArray();
   const hashes = new Set(quarantined.map(({ keyHash }) => keyHash));
-  const arrived = documents.filter(
-    (document) => !hashes.has(sealKey(keys, { run, table: table.id }, idOf(document)).keyHash),
-  );
-  const outputs = transform.apply(arrived).documents.filter((output) => output !== null);
+  const cursor = source.client
+    .db(table.source.schema)
+    .collection(table.source.name)
+    .find({}, { raw: true })
+    .limit(again);
+  let [seen, different] = [0, 0];
+  for await (const documents of chunksOf(cursor)) {
+    const arrived = documents.filter(
+      (document) => !hashes.has(sealKey(keys, { run, table: table.id }, idOf(document)).keyHash),
+    );
+    const outputs = transform.apply(arrived).documents.filter((output) => output !== null);
+    seen += outputs.length;
+    different += await countDifferent(outputs, collection);
+  }
+  return { seen, different };
+}
+
+/** Documents that are not in a collection with the same bytes. */
+async function countDifferent(outputs: readonly Uint8Array[], collection: Collection): Promise<number> {
   const ids = outputs.flatMap((output) => idOf(output) ?? []);
-  const written = (await collection
-    .find({ _id: { $in: ids.map(idValue) } } as object, { raw: true })
-    .toArray()) as unknown as Uint8Array[];
-  const there = new Map(written.map((document) => [idText(idOf(document)!), document]));
-  const different = outputs.filter((output) => {
-    const other = there.get(idText(idOf(output)!));
-    return other === undefined || Buffer.compare(other, output) !== 0;
-  });
-  return { seen: outputs.length, different: different.length };
+  const found = collection.find({ _id: { $in: ids.map(idValue) } } as object, { raw: true });
+  const same = new Set<string>();
+  const expected = new Map(outputs.map((output) => [idText(idOf(output)!), output]));
+  for await (const chunk of chunksOf(found)) {
+    for (const document of chunk) {
+      const id = idText(idOf(document)!);
+      const output = expected.get(id);
+      if (output && Buffer.compare(document, output) === 0) same.add(id);
+    }
+  }
+  return outputs.length - same.size;
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { eachLeaf, type Leaf, readDocument } from '../mongo/documents/leaves.js';
 import { type Place, placesOf } from '../mongo/documents/places.js';
 import { findTransformer } from '../plan/effects.js';
@@ -9,6 +10,8 @@ import type { Distribution } from './inspection.js';
 const TOP = 10;
 /** Values of one place that are counted: arrays may be long. */
 const MOST_VALUES = 100_000;
+/** Characters above which a value is kept as its SHA-256, which is longer than that: the two cannot meet. */
+const LONG = 32;
 
 const TEXT = { kind: 'text', name: 'string', nullable: true, equality: 'exact' } as const;
 
@@ -62,7 +65,8 @@ class PlaceCounts {
     this.rows++;
     if (kind === 'null') this.nulls++;
     if (text === null) return;
-    this.values.set(text, (this.values.get(text) ?? 0) + 1);
+    const value = text.length > LONG ? createHash('sha256').update(text).digest('base64') : text;
+    this.values.set(value, (this.values.get(value) ?? 0) + 1);
     this.length.add(text.length);
     if (kind === 'number' || kind === 'time') this.range.add(Number(text));
   }

@@ -16,9 +16,12 @@ import {
   UUID,
 } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { jobKeys } from '../../anonymize/keys.js';
 import { fails } from '../../ledger/checks.js';
+import { sampledSource } from '../../mongo/inspect.js';
+import { ledgerOf } from '../../mongo/ledger/store.js';
 import { describeUnless, mongo, sharedData, type TestMongo } from '../harness/servers.js';
-import { checkAgain, type EndedRun, type Ends, mongoJob, runJob } from './mongo-fixture.js';
+import { checkAgain, type EndedRun, type Ends, KEY, mongoJob, runJob, withEnds } from './mongo-fixture.js';
 
 let server: TestMongo;
 beforeAll(async () => {
@@ -288,6 +291,19 @@ collections:
     expect(found.reduce((sum, { observed = 0 }) => sum + observed, 0)).toBeGreaterThanOrEqual(6);
     expect(checks.find(({ name, ok }) => name === 'residual' && !ok)).toMatchObject({ column: 'note' });
     expect(JSON.stringify(checks)).not.toMatch(/arker|Brockdorff|5550/);
+
+    // A sample of none is none, not the whole collection.
+    const sizes = await withEnds(ends, async (source, destination) => {
+      const of = { keys: jobKeys(KEY), run: run.run, ledger: ledgerOf(destination) };
+      const counts = [0, 60].map(async (size) => {
+        let documents = 0;
+        for await (const chunk of sampledSource(source, of, run.plan.tables[0]!, size))
+          documents += chunk.length;
+        return documents;
+      });
+      return Promise.all(counts);
+    });
+    expect(sizes).toEqual([0, 60]);
   });
 
   test('refuses fields that nobody decided, and says how many documents it saw', async () => {

@@ -1,11 +1,15 @@
+import { inspect } from 'node:util';
+import { BSON } from 'mongodb';
 import { describe, expect, it } from 'vitest';
 import { jobKeys } from '../../anonymize/keys.js';
 import { DEFAULT_CHECKS } from '../../job/checkSettings.js';
 import { parseJob } from '../../job/load.js';
 import type { CheckSettings } from '../../job/types.js';
 import { fails } from '../../ledger/checks.js';
-import type { ColumnPlan, Plan } from '../../plan/plan.js';
+import { parseFields } from '../../mongo/documents/rules.js';
+import type { ColumnPlan, Plan, TablePlan } from '../../plan/plan.js';
 import { sampleSizes, shareOut } from '../../quality/budget.js';
+import { DocumentCounts } from '../../quality/documentDistributions.js';
 import { type ColumnAggregates, columnDrift, driftScope } from '../../quality/drift.js';
 import type { Inspection } from '../../quality/inspection.js';
 import { judgeInspection } from '../../quality/judgeInspection.js';
@@ -147,6 +151,22 @@ describe('drift', () => {
     expect(columnDrift({ ...empty, rows: 0, nulls: 0 }, { ...empty, rows: 0, nulls: 0 }, all).distance).toBe(
       0,
     );
+  });
+});
+
+describe('values of documents', () => {
+  it('are counted, long ones without being kept', () => {
+    const collection = {
+      rules: { collection: 'shop.people', ...parseFields({ note: 'keep' }), unlisted: 'keep' },
+    };
+    const counts = new DocumentCounts({ id: 1, collection } as unknown as TablePlan);
+    const long = 'a long text that somebody wrote about somebody. '.repeat(3);
+    for (const note of [long, long, `${long}!`, 'short', 'short', 'short'])
+      counts.add(BSON.serialize({ note }));
+    expect(counts.compare(counts)).toMatchObject([
+      { column: 'note', source: { rows: 6, distinct: 3, top: [3, 2, 1], length: { most: long.length + 1 } } },
+    ]);
+    expect(inspect(counts, { depth: null, maxStringLength: null })).not.toContain('somebody');
   });
 });
 
