@@ -197,13 +197,14 @@ async function rowOf(
   keys: JobKeys,
   [name = '', ...key]: readonly string[],
 ): Promise<RowAudit> {
-  const { pins } = ledger.segments.at(-1)!;
-  const names = pins.plan.tables.map((table) => tableText(table.source));
-  const table = pins.plan.tables[names.indexOf(name)];
+  const pins = ledger.segments.map((segment) => segment.pins);
+  const { plan } = pins.at(-1)!;
+  const names = plan.tables.map((table) => tableText(table.source));
+  const table = plan.tables[names.indexOf(name)];
   if (!table) {
     throw new LetheError('ObjectMissing', `The run has no table "${name}"${didYouMean(name, names)}.`);
   }
-  const look = pins.plan.engine === 'mongo' ? auditDocument : auditRow;
+  const look = plan.engine === 'mongo' ? auditDocument : auditRow;
   return look({
     ...{ source, pins, keys, table, key },
     run: ledger.run.run,

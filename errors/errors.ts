@@ -22,7 +22,7 @@ export const ERROR_TYPES = {
   DestinationUnclaimed: 'never',
   /** Source and destination are one database, or the destination is some job's source. */
   DestinationIsSource: 'never',
-  /** Another live run owns a table of this one. */
+  /** Another live run owns a table of this one, or a replay began while its run's ledger was read. */
   DestinationBusy: 'never',
   /** A later run owns the table; this one must not write any more. */
   RunSuperseded: 'never',

@@ -7,6 +7,7 @@ import {
   type EvidencePlace,
   type RowAudit,
   refuseNoEvidence,
+  refuseSomeEvidence,
 } from '../ledger/audit/evidence.js';
 import type { Findings } from '../ledger/audit/findings.js';
 import type { BatchRecord, QuarantineRecord } from '../ledger/records.js';
@@ -48,7 +49,7 @@ export interface DocumentSampleOptions {
 export async function auditDocumentSample(options: DocumentSampleOptions, findings: Findings): Promise<void> {
   const { source, pins, batches } = options;
   await withAuditSource(source, pins[0]!, async (connection) => {
-    let [same, changed, pushed, documents] = [0, 0, 0, 0];
+    let [same, changed, pushed, documents, incomplete] = [0, 0, 0, 0, 0];
     for (const batch of batches) {
       const plans = pins.flatMap(({ plan }) => plan.tables.find(({ id }) => id === batch.table) ?? []);
       const [plan] = plans;
@@ -72,12 +73,20 @@ export async function auditDocumentSample(options: DocumentSampleOptions, findin
       }
       same++;
       // Those that went to quarantine when they were written are not in its output.
+      if (batch.facts.quarantined > 0) incomplete++;
       if (batch.facts.quarantined > 0 || found.outputDigests.includes(batch.facts.outputDigest)) continue;
       findings.add(
         'mismatch',
         'sample',
         `${name}: its documents are as they were, and do not come out as the ledger says. Its output digest was changed, or it was transformed otherwise.`,
         place,
+      );
+    }
+    if (incomplete > 0) {
+      findings.add(
+        'unchecked',
+        'sample',
+        `${incomplete} of the batches sent documents to quarantine: they were compared with the source as it was read, and not with what was written.`,
       );
     }
     findings.looked(
@@ -143,7 +152,8 @@ function describeChange({ facts }: BatchRecord, then: Buffer | undefined, found:
 
 export interface DocumentRowOptions {
   readonly source: DocumentAuditSource;
-  readonly pins: Pins;
+  /** What the run, and each replay of it, worked by. */
+  readonly pins: readonly Pins[];
   readonly keys: JobKeys;
   readonly run: string;
   readonly table: TablePlan;
@@ -157,12 +167,13 @@ export interface DocumentRowOptions {
 /**
  * Says whether a document of the source is, byte by byte, what the run read, from the keyed digests of `evidence: row`.
  *
- * @throws LetheError `JobInvalid` when the run kept none, or the key does not fit.
+ * @throws LetheError `JobInvalid` when the run kept none of this document, or the key does not fit.
  */
 export async function auditDocument(options: DocumentRowOptions): Promise<RowAudit> {
   const { source, pins, keys, run, table, key } = options;
   const name = tableText(table.source);
-  refuseNoEvidence(pins.plan);
+  const plans = pins.map(({ plan }) => plan);
+  refuseNoEvidence(plans);
   const [id, ...more] = key;
   if (id === undefined || more.length > 0) {
     throw new LetheError(
@@ -170,7 +181,7 @@ export async function auditDocument(options: DocumentRowOptions): Promise<RowAud
       `A document of ${name} has one key, its _id; ${key.length} were given.`,
     );
   }
-  return withAuditSource(source, pins, async ({ client }) => {
+  return withAuditSource(source, pins[0]!, async ({ client }) => {
     const collection = client.db(table.source.schema).collection(table.source.name);
     const filter = { _id: { $in: idsOf(id) } } as Filter<Document>;
     const [document] = (await collection
@@ -183,6 +194,7 @@ export async function auditDocument(options: DocumentRowOptions): Promise<RowAud
     const waiting = options.quarantine.find(
       (entry) => entry.table === table.id && entry.keyHash === keyHash && !entry.replayed,
     );
+    if (!place) refuseSomeEvidence(plans, table);
     return {
       table: name,
       result: place ? 'same' : 'different',

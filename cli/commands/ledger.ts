@@ -123,7 +123,7 @@ async function runPrune(argument: string, options: PruneCommandOptions): Promise
   say(`${paint.green('✓')} ${counted(runs.length, 'run')} ${options.dryRun ? 'would go' : 'removed'}.`);
 }
 
-/** No ledger is one state while a run goes on: what runs that have ended did does not change. */
+/** No ledger is one state while a run goes on; runs that have ended are refused when a replay comes between. */
 async function onDocumentLedger<T>(url: string, body: (ledger: DocumentLedger) => Promise<T>): Promise<T> {
   const found = await readDocumentLedger(url, async (ledger) => ({ done: await body(ledger) }));
   if (!found) throw noLedger();

@@ -1,5 +1,6 @@
 import { LetheError } from '../../errors/errors.js';
-import type { Plan } from '../../plan/plan.js';
+import { tableText } from '../../plan/catalog.js';
+import type { Plan, TablePlan } from '../../plan/plan.js';
 
 /** Bytes of the keyed digest of one row. */
 export const DIGEST_BYTES = 16;
@@ -24,13 +25,38 @@ export interface RowAudit {
   readonly quarantined?: string;
 }
 
-/** @throws LetheError `JobInvalid` when the run kept no digests of single rows. */
-export function refuseNoEvidence({ execution }: Plan): void {
-  if (execution.evidence === 'row') return;
+/**
+ * @param plans Of the run as it was started, and of its replays.
+ * @throws LetheError `JobInvalid` when the run kept no digests of single rows.
+ */
+export function refuseNoEvidence(plans: readonly Plan[]): void {
+  if (plans.some(({ execution }) => execution.evidence === 'row')) return;
   throw new LetheError(
     'JobInvalid',
     'This run kept digests of whole batches only. Single records can be checked in runs of a job that says `evidence: row`.',
   );
+}
+
+/**
+ * That a record has no digest says something only where all records of its table have one.
+ *
+ * @param plans Of the run as it was started, and of its replays.
+ * @throws LetheError `JobInvalid` when some of the table's records have none.
+ */
+export function refuseSomeEvidence(plans: readonly Plan[], table: TablePlan): void {
+  const name = tableText(table.source);
+  if (plans.some(({ execution }) => execution.evidence !== 'row')) {
+    throw new LetheError(
+      'JobInvalid',
+      `A part of this run, or a replay of it, kept digests of whole batches only, and this record of ${name} has no digest of its own: nothing says whether it is what the run read.`,
+    );
+  }
+  if (table.collection?.pushdown) {
+    throw new LetheError(
+      'JobInvalid',
+      `${name} was pushed down: no worker saw its documents, and this one has no digest, so nothing says whether it is what the run read.`,
+    );
+  }
 }
 
 /** Row digests then and now, whatever their order. */

@@ -1,3 +1,4 @@
+import { LetheError } from '../../errors/errors.js';
 import type { AuditedLedger } from '../../ledger/audit/audit.js';
 import type { BatchRecord, RunRecord, Segment, SignedReport } from '../../ledger/records.js';
 import type { RunReport } from '../../ledger/report.js';
@@ -9,7 +10,10 @@ import { readPins, readRun } from './runs.js';
 import type { BatchDocument, Ledger, ReplayDocument, RunDocument } from './store.js';
 import { partitionRecords, quarantineRecords } from './summary.js';
 
-/** The ledger of a run, for an audit or a report. There is no one state of it while the run goes on. */
+/**
+ * The ledger of a run, for an audit or a report. There is no one state of it while the run goes on;
+ * where a replay begins meanwhile, its batches end with `DestinationBusy`.
+ */
 export async function readLedgerOf(ledger: Ledger, id: string): Promise<AuditedLedger> {
   const run = await readRunRecord(ledger, id);
   return {
@@ -57,11 +61,25 @@ async function readSegments({ replays }: Ledger, run: RunRecord): Promise<Segmen
   return [run.pins, ...pins].map((of, i) => ({ pins: of, signed: signed[i] ?? null }));
 }
 
-async function* readBatches(ledger: Ledger, { run, pins }: RunRecord): AsyncGenerator<BatchRecord> {
-  const kept = pins.plan.execution.evidence === 'row';
+async function* readBatches(ledger: Ledger, record: RunRecord): AsyncGenerator<BatchRecord> {
+  const { run } = record;
+  // Not by what was pinned: a replay under a corrected job may have kept digests, or not.
+  const kept = (await ledger.evidence.findOne({ run }, { projection: { _id: 1 } })) !== null;
   for await (const batch of ledger.batches.find({ run }).sort({ partition: 1, batch: 1 })) {
     yield toRecord(batch, kept ? await evidenceDigest(ledger, batch) : '');
   }
+  await refuseReplayed(ledger, record);
+}
+
+/** A run that has ended changes by a replay only: then its report and its batches are of two states. */
+async function refuseReplayed(ledger: Ledger, { run, state, signed }: RunRecord): Promise<void> {
+  if (isOpen(state)) return;
+  const now = await ledger.runs.findOne({ _id: run }, { projection: { state: 1, signature: 1 } });
+  if (now && !isOpen(now.state) && (now.signature ?? null) === (signed?.signature ?? null)) return;
+  throw new LetheError(
+    'DestinationBusy',
+    `A replay of run ${run} began while its ledger was read, which is therefore not of one state. Do this again when the replay is over.`,
+  );
 }
 
 function toRecord(found: BatchDocument, evidence: string): BatchRecord {

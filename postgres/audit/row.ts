@@ -1,7 +1,12 @@
 import type { JobKeys } from '../../anonymize/keys.js';
 import { BLIND } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
-import { type EvidencePlace, type RowAudit, refuseNoEvidence } from '../../ledger/audit/evidence.js';
+import {
+  type EvidencePlace,
+  type RowAudit,
+  refuseNoEvidence,
+  refuseSomeEvidence,
+} from '../../ledger/audit/evidence.js';
 import type { QuarantineRecord } from '../../ledger/records.js';
 import type { Pins } from '../../ledger/types.js';
 import { tableText } from '../../plan/catalog.js';
@@ -19,7 +24,8 @@ import { type AuditSource, tableNow, withAuditSource } from './source.js';
 
 export interface RowOptions {
   readonly source: AuditSource;
-  readonly pins: Pins;
+  /** What the run, and each replay of it, worked by. */
+  readonly pins: readonly Pins[];
   readonly keys: JobKeys;
   readonly run: string;
   readonly table: TablePlan;
@@ -33,19 +39,19 @@ export interface RowOptions {
 /**
  * Says whether a record of the source is, byte by byte, what the run read, from the keyed digests of `evidence: row`.
  *
- * @throws LetheError `JobInvalid` when the run kept none, or the key does not fit.
+ * @throws LetheError `JobInvalid` when the run kept none of this record, or the key does not fit.
  */
 export async function auditRow(options: RowOptions): Promise<RowAudit> {
   const { table, key, pins } = options;
   const name = tableText(table.source);
-  refuseNoEvidence(pins.plan);
+  refuseNoEvidence(pins.map(({ plan }) => plan));
   const columns = table.key.kind === 'columns' ? table.key.columns : [];
   if (columns.length === 0 || key.length !== columns.length) {
     const wanted = columns.length === 0 ? 'no key to find a record by' : `the key (${columns.join(', ')})`;
     throw new LetheError('JobInvalid', `${name} has ${wanted}, and ${key.length} value(s) were given.`);
   }
   const startup = Object.fromEntries(key.map((value, i) => [`lethe.key_${i}`, value]));
-  return withAuditSource(options.source, pins.plan, (source) => compare(source, options, name), startup);
+  return withAuditSource(options.source, pins[0]!.plan, (source) => compare(source, options, name), startup);
 }
 
 async function compare(source: Source, options: RowOptions, name: string): Promise<RowAudit> {
@@ -57,6 +63,12 @@ async function compare(source: Source, options: RowOptions, name: string): Promi
   const waiting = options.quarantine.find(
     ({ table, keyHash, replayed }) => table === options.table.id && keyHash === found.keyHash && !replayed,
   );
+  if (!place) {
+    refuseSomeEvidence(
+      options.pins.map(({ plan }) => plan),
+      options.table,
+    );
+  }
   return {
     table: name,
     result: place ? 'same' : 'different',
@@ -75,7 +87,7 @@ async function readRecord(
     source,
     table,
     { ...keys, sealing: BLIND },
-    pins.runTime,
+    pins.at(-1)!.runTime,
   );
   await query(source.session, 'SET LOCAL enable_seqscan = off');
   const condition = await keyCondition(source.session, table);

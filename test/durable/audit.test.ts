@@ -239,6 +239,11 @@ describe('the ledger of a run', () => {
 describe('the source, read again', () => {
   it('is as it was, and what was changed since is told apart', async () => {
     expect(await sampleOf(complete)).toEqual([]);
+    await ask(ends.source, `UPDATE public.person SET note = repeat('long ', 9) WHERE id IN (7, 1234)`);
+    expect(await sampleOf(failed)).toMatchObject([
+      { kind: 'unchecked', message: expect.stringMatching(/^2 of the batches sent rows to quarantine/) },
+    ]);
+    await ask(ends.source, `UPDATE public.person SET note = 'short' WHERE id IN (7, 1234)`);
     await ask(ends.source, `UPDATE public.person SET email = 'changed@private.example' WHERE id = 42`);
     await ask(ends.source, `DELETE FROM public.person WHERE id = 43`);
     const found = await sampleOf(complete);
@@ -268,6 +273,9 @@ describe('the source, read again', () => {
       quarantined: expect.stringContaining('note_short'),
     });
     await expect(rowOf(complete, '1', '2')).rejects.toMatchObject({ type: 'JobInvalid' });
+    // A replay that kept no digests of single rows may have copied it.
+    expect(await rowAfterReplay(complete, ['batch'], '41')).toMatchObject({ result: 'same' });
+    await expect(rowAfterReplay(complete, ['batch'], '42')).rejects.toMatchObject({ type: 'JobInvalid' });
   });
 });
 
@@ -296,14 +304,24 @@ function sampleOf(run: string, edit?: string): Promise<AuditFinding[]> {
 }
 
 function rowOf(run: string, ...key: string[]) {
+  return rowAfterReplay(run, [], ...key);
+}
+
+/** As `rowOf`, where replays of the run kept evidence by the job's then setting. */
+function rowAfterReplay(run: string, evidence: readonly ('row' | 'batch')[], ...key: string[]) {
   return inside(ends.destination, async (session) => {
     const { segments, quarantine } = await readLedgerOf(session, run);
     const { pins } = segments[0]!;
+    const { plan } = pins;
+    const replays = evidence.map((kept) => ({
+      ...pins,
+      plan: { ...plan, execution: { ...plan.execution, evidence: kept } },
+    }));
     return auditRow({
       source: { options: { url: ends.source.url }, elsewhere: false },
-      ...{ pins, run, quarantine, key },
+      ...{ pins: [pins, ...replays], run, quarantine, key },
       keys: jobKeys(parseJobKey(ends.key)),
-      table: pins.plan.tables.find(({ source }) => source.name === 'person')!,
+      table: plan.tables.find(({ source }) => source.name === 'person')!,
       find: (table, digest) => findEvidence(session, run, table, digest),
     });
   });

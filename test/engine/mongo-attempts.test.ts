@@ -3,7 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jobKeys } from '../../anonymize/keys.js';
 import { auditLedger } from '../../ledger/audit/audit.js';
 import { fails } from '../../ledger/checks.js';
+import { auditDocument } from '../../mongo/audit.js';
+import { findEvidence } from '../../mongo/ledger/evidence.js';
 import { readLedgerOf } from '../../mongo/ledger/records.js';
+import { insertReplay } from '../../mongo/ledger/replays.js';
 import { type Ledger, ledgerOf } from '../../mongo/ledger/store.js';
 import { loadDocuments } from '../../mongo/load/load.js';
 import { replayDocuments } from '../../mongo/load/replay.js';
@@ -211,6 +214,60 @@ test('a replay that is killed after each of its writes in turn ends as one that 
       (await people(database).find({}, { raw: true }).sort({ _id: 1 }).toArray()) as unknown as Uint8Array[],
     );
   expect((await bytes(ends.to)).equals(await bytes(calm.to))).toBe(true);
+});
+
+test('a replay may keep digests of documents where the run kept none, and the ledger is whole', async () => {
+  const ends = newEnds();
+  await people(ends.from).insertMany(
+    Array.from({ length: 30 }, (_, at) => ({ _id: at, name: at === 11 ? new Int32(at) : `Ann ${at}` })),
+  );
+  const job = mongoJob(`${JOB}collections: { ${ends.from}.people: { fields: { name: fullName } } }\n`);
+  const { run, plan } = await runJob(job, ends);
+  await people(ends.from).updateOne({ _id: 11 }, { $set: { name: 'Ann' } });
+  const [table, keys] = [plan.tables[0]!, jobKeys(KEY)];
+  await withEnds(ends, async (source, destination) => {
+    const ledger = ledgerOf(destination);
+    const task = { run, replay: 1, mode: 'replace', table, keys, evidence: 'row' } as const;
+    await replayDocuments(task, source, destination, ledger, new AbortController().signal);
+    const read = await readLedgerOf(ledger, run);
+    expect((await auditLedger(read, {})).list().filter(({ kind }) => kind === 'mismatch')).toEqual([]);
+
+    const { pins } = read.run;
+    const withRows = {
+      ...pins,
+      plan: { ...plan, execution: { ...plan.execution, evidence: 'row' as const } },
+    };
+    const auditOne = (key: string) =>
+      auditDocument({
+        source: { url: ends.sourceUrl, elsewhere: false },
+        ...{ pins: [pins, withRows], keys, run, table, key: [key], quarantine: [] },
+        find: (id, digest) => findEvidence(ledger, run, id, digest),
+      });
+    expect(await auditOne('11')).toMatchObject({ result: 'same', place: { row: 0 } });
+    // It is as it was, and nothing says so.
+    await expect(auditOne('12')).rejects.toMatchObject({ type: 'JobInvalid' });
+
+    // Batches that are read while a replay begins do not belong to the report that was read before.
+    await ledger.runs.updateOne(
+      { _id: run },
+      { $set: { state: 'failed', report: '{}', signature: 'of before' } },
+    );
+    const batches = async () => {
+      const { batches: all } = await readLedgerOf(ledger, run);
+      return {
+        async drain() {
+          for await (const _ of all);
+        },
+      };
+    };
+    await (await batches()).drain();
+    const before = await batches();
+    await insertReplay(ledger, {
+      ...{ run, plan, jobText: '', namespace: 'default', workflowId: 'test', execution: 'x' },
+    });
+    await expect(before.drain()).rejects.toMatchObject({ type: 'DestinationBusy' });
+    await (await batches()).drain();
+  });
 });
 
 describe('what only a real mongod has', () => {

@@ -1,15 +1,26 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jobKeys } from '../../anonymize/keys.js';
+import type { RowAudit } from '../../ledger/audit/evidence.js';
 import { type AuditFinding, Findings } from '../../ledger/audit/findings.js';
 import { fails } from '../../ledger/checks.js';
 import type { BatchRecord } from '../../ledger/records.js';
-import { auditDocumentSample } from '../../mongo/audit.js';
+import { auditDocument, auditDocumentSample } from '../../mongo/audit.js';
 import { readLedgerOf } from '../../mongo/ledger/records.js';
+import { readPins } from '../../mongo/ledger/runs.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
 import { loadDocuments } from '../../mongo/load/load.js';
 import { planDocuments } from '../../mongo/planning.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
-import { type Ends, endRun, KEY, mongoJob, runJob, startRun, withEnds } from './mongo-fixture.js';
+import {
+  type EndedRun,
+  type Ends,
+  endRun,
+  KEY,
+  mongoJob,
+  runJob,
+  startRun,
+  withEnds,
+} from './mongo-fixture.js';
 
 interface Person {
   _id: number;
@@ -73,12 +84,32 @@ test('a pushed run leaves what a run of workers leaves, and quarantines the same
   expect((await bytes(by.to)).equals(await bytes(workers.to))).toBe(true);
   expect(await pushed(by.to)).toBe(PEOPLE - 5);
   expect(await pushed(workers.to)).toBe(0);
-  expect(await auditOf(workers.ends, plain.run)).toEqual([]);
+  expect(await auditOf(workers.ends, plain.run)).toMatchObject([
+    { kind: 'unchecked', message: expect.stringMatching(/^3 of the batches sent documents to quarantine/) },
+  ]);
   // Each batch has a document that a worker read: its digest is of that one alone, and proves nothing of the others.
   const found = await auditOf(by.ends, run.run);
   expect(found.map(({ kind }) => kind)).toEqual(found.map(() => 'unchecked'));
   expect(found).not.toEqual([]);
+  await expect(auditOne(by.ends, run)).rejects.toMatchObject({
+    type: 'JobInvalid',
+    message: expect.stringContaining('people was pushed down'),
+  });
 });
+
+/** A document of a run whose batches kept digests of documents, as far as workers saw them. */
+function auditOne(ends: Ends, { run, plan }: EndedRun): Promise<RowAudit> {
+  return withEnds(ends, async (_, destination) => {
+    const pins = await readPins(ledgerOf(destination), run);
+    const kept = { ...plan, execution: { ...plan.execution, evidence: 'row' as const } };
+    return auditDocument({
+      source: { url: ends.sourceUrl, elsewhere: false },
+      ...{ pins: [{ ...pins, plan: kept }], keys: jobKeys(KEY), run, table: plan.tables[0]!, key: ['1'] },
+      quarantine: [],
+      find: async () => undefined,
+    });
+  });
+}
 
 /** What an audit finds that reads every batch again. */
 function auditOf(ends: Ends, run: string): Promise<AuditFinding[]> {
