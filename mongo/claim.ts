@@ -3,7 +3,7 @@ import { LetheError } from '../errors/errors.js';
 import { type DatabaseIdentity, type TableName, tableText } from '../plan/catalog.js';
 import { isOurs } from '../plan/documents/build.js';
 import type { Connection } from './connection.js';
-import { readIdentity } from './identity.js';
+import { isCertain, readIdentity } from './identity.js';
 import { LEDGER_VERSION, ledgerOf, prepareLedger } from './ledger/store.js';
 
 export interface Claim {
@@ -65,14 +65,21 @@ export async function claimDestination(
   );
 }
 
+/** The databases that a job reads, and whether they are on the destination's deployment. */
+export interface SourceOf {
+  readonly job: string;
+  readonly databases: readonly string[];
+  readonly deployments: Deployments;
+}
+
 export interface WriteRequest {
   readonly job: string;
   /** Collections of the job in the destination. */
   readonly collections: readonly TableName[];
   /** The databases that are written are among those that the source is read from, if both are one deployment. */
   readonly sourceDatabases: readonly string[];
-  /** Whether this destination is on the deployment of a known job's source, with the databases that job reads. */
-  readonly sources?: readonly { readonly job: string; readonly databases: readonly string[] }[];
+  /** Sources of known jobs that may be on the destination's deployment. */
+  readonly sources?: readonly SourceOf[];
 }
 
 /**
@@ -91,10 +98,9 @@ export async function openForWriting(
     ...new Set([destination.database.databaseName, ...request.collections.map(({ schema }) => schema)]),
   ];
   const { state, claim } = await destinationState(destination);
-  if (await sameDeployment(source, destination)) {
-    refuseShared(request.job, written, request.sourceDatabases);
-  }
-  for (const { job, databases } of request.sources ?? []) refuseShared(job, written, databases);
+  const deployments = await deploymentsOf(source, destination);
+  const own = { job: request.job, databases: request.sourceDatabases, deployments };
+  for (const one of [own, ...(request.sources ?? [])]) refuseShared(one, written);
   if (state === 'claimed') {
     if (!claim?.jobs || claim.jobs.includes(request.job)) return prepareLedger(ledgerOf(destination));
     throw new LetheError(
@@ -118,12 +124,14 @@ export async function openForWriting(
   await claimDestination(destination, { by: `job ${request.job}` });
 }
 
-function refuseShared(job: string, written: readonly string[], read: readonly string[]): void {
-  const both = written.filter((name) => read.includes(name));
-  if (both.length === 0) return;
+function refuseShared({ job, databases, deployments }: SourceOf, written: readonly string[]): void {
+  const both = written.filter((name) => databases.includes(name));
+  if (both.length === 0 || deployments === 'two') return;
   throw new LetheError(
     'DestinationIsSource',
-    `Job ${job} reads from ${both.join(', ')}, which must never be written. Give the copy another database: name it in the destination's URL, or under destination.databases.`,
+    deployments === 'one'
+      ? `Job ${job} reads from ${both.join(', ')}, which must never be written. Give the copy another database: name it in the destination's URL, or under destination.databases.`
+      : `Job ${job} reads from ${both.join(', ')}, and its users may not see whether source and destination are one deployment. Grant what \`lethe grants\` prints, or give the copy another database.`,
   );
 }
 
@@ -136,23 +144,32 @@ async function isEmpty({ client }: Connection, { schema, name }: TableName): Pro
   );
 }
 
+/** Whether two connections lead to one deployment; `unknown` where a user may not look at what tells. */
+export type Deployments = 'one' | 'two' | 'unknown';
+
 /**
- * Whether two connections lead to one deployment: the marks of the server where it has any, else whether a mark that is
- * left on one side for a moment shows on the other. Only the destination is ever written.
+ * Compares what the deployments call themselves and, where that is not enough, leaves a mark on the destination for a
+ * moment and looks whether the source shows it. Only the destination is ever written.
  */
-export async function sameDeployment(source: Connection, destination: Connection): Promise<boolean> {
+export async function deploymentsOf(source: Connection, destination: Connection): Promise<Deployments> {
   const [from, to] = [await readIdentity(source), await readIdentity(destination)];
-  if (source.replicaSet !== destination.replicaSet) return false;
-  if (from.system === to.system) return true;
-  // One server under two addresses calls itself one thing; what differs is the port of a tunnel.
+  if (source.replicaSet !== destination.replicaSet) return 'two';
+  const certain = isCertain(from.system) && isCertain(to.system);
+  if (certain && from.system === to.system) return 'one';
+  // One standalone server under two addresses calls itself two things: what differs is the port of a tunnel.
+  if (certain && source.replicaSet !== undefined) return 'two';
   const marks = destination.database.collection<{ _id: string; at: Date }>('lethe.mark');
   const mark = randomBytes(16).toString('hex');
   try {
     await marks.insertOne({ _id: mark, at: new Date() });
-    const seen = source.client
+    return await source.client
       .db(destination.database.databaseName)
-      .collection<{ _id: string }>('lethe.mark');
-    return (await seen.findOne({ _id: mark }).catch(() => null)) !== null;
+      .collection<{ _id: string }>('lethe.mark')
+      .findOne({ _id: mark })
+      .then(
+        (found) => (found ? 'one' : 'two'),
+        () => 'unknown',
+      );
   } finally {
     await marks.drop().catch(() => false);
   }

@@ -89,11 +89,18 @@ const LATE_MS = 500;
 const MOST_ROUNDS = 20;
 
 /** A collection that a run writes into; its first group is the run. */
-export const RUN_COLLECTION = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/;
+const RUN_COLLECTION = /^lethe\.([0-9a-f]{8}-[0-9a-f-]{27})\.\d+$/;
 
 /** The databases that a plan writes. */
 export function databasesOfPlan({ tables }: Plan): ReadonlySet<string> {
   return new Set(tables.map(({ destination }) => destination.schema));
+}
+
+/** What became of collections that were to go, by their names. */
+export interface Dropped {
+  readonly dropped: ReadonlySet<string>;
+  /** The server would not drop them, to this user. */
+  readonly refused: ReadonlySet<string>;
 }
 
 /** Removes what runs that are over wrote into and never put in place. `isLeft`: those whose collections go. */
@@ -101,26 +108,46 @@ export async function dropLeftovers(
   { client }: Connection,
   databases: Iterable<string>,
   isLeft: (run: string) => boolean,
-): Promise<void> {
+): Promise<Dropped> {
+  const dropped = new Set<string>();
+  const refused = new Set<string>();
   for (const schema of databases) {
     const db = client.db(schema);
-    for (let round = 0; round < MOST_ROUNDS && (await dropFound(db, isLeft)); round++) await sleep(LATE_MS);
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const found = (await runCollections(db)).filter(
+        ({ run, name }) => isLeft(run) && !refused.has(`${schema}.${name}`),
+      );
+      if (found.length === 0) break;
+      for (const { name } of found) {
+        const error = await dropOne(db, name);
+        (error ? refused : dropped).add(`${schema}.${name}`);
+      }
+      await sleep(LATE_MS);
+    }
   }
+  return { dropped, refused };
 }
 
-/** Whether there was anything to drop. */
-async function dropFound(db: Db, isLeft: (run: string) => boolean): Promise<boolean> {
-  let found = false;
-  for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
+/** The collections of a database that runs write into. */
+export async function runCollections(db: Db): Promise<{ run: string; name: string }[]> {
+  const all = await db.listCollections({}, { nameOnly: true }).toArray();
+  return all.flatMap(({ name }) => {
     const run = RUN_COLLECTION.exec(name)?.[1];
-    if (run === undefined || !isLeft(run)) continue;
-    found = true;
-    await db
-      .collection(name)
-      .drop()
-      .catch(() => false);
+    return run === undefined ? [] : [{ run, name }];
+  });
+}
+
+/** What the server said against it; nothing where the collection is gone. */
+async function dropOne(db: Db, name: string): Promise<unknown> {
+  try {
+    await db.collection(name).drop();
+  } catch (error) {
+    const { code } = error as { code?: number };
+    // Without one it is not the server that refused.
+    if (code === undefined) throw error;
+    return code === NAMESPACE_MISSING ? undefined : error;
   }
-  return found;
+  return undefined;
 }
 
 /** Puts a run's collections in the place of the old ones, each once, and makes the views anew. Returns warnings. */

@@ -15,6 +15,8 @@ export interface SourceGrantsInput extends DocumentGrantsInput {
   readonly collections: readonly TableName[];
   /** The URL names no database, so that all have to be listed. */
   readonly listDatabases: boolean;
+  /** The destination's, by name. */
+  readonly markedDatabase: string;
 }
 
 export interface DestinationGrantsInput extends DocumentGrantsInput {
@@ -32,6 +34,8 @@ interface Privilege {
   readonly actions: readonly string[];
 }
 
+/** Tells deployments apart, so that no source is taken for a destination. */
+const IDENTITY: Privilege = { resource: { cluster: true }, actions: ['replSetGetConfig', 'serverStatus'] };
 const READS = ['find', 'listIndexes', 'collStats'] as const;
 const WRITES = [
   'find',
@@ -45,11 +49,14 @@ const WRITES = [
 
 /** The least that lets a user read a job's collections, as commands for mongosh. To be run by who may make roles. */
 export function sourceDocumentGrants(input: SourceGrantsInput): string {
-  const { databases, collections, listDatabases } = input;
+  const { databases, collections, listDatabases, markedDatabase } = input;
   const privileges: Privilege[] = [
     ...databases.map((db) => ({ resource: { db, collection: '' }, actions: ['listCollections'] })),
     ...collections.map((one) => on(one, READS)),
     ...(listDatabases ? [{ resource: { cluster: true } as const, actions: ['listDatabases'] }] : []),
+    // Shows for a moment, where both ends are one server under two addresses.
+    on({ schema: markedDatabase, name: 'lethe.mark' }, ['find']),
+    IDENTITY,
   ];
   return commands(
     input,
@@ -81,7 +88,11 @@ export function destinationDocumentGrants(input: DestinationGrantsInput): string
         ];
   const why =
     'Destination: keep the ledger (collections named lethe.…), and load the collections of the job.';
-  return commands(input, 'writes', why, [...privileges, ...pushedDown.map((one) => on(one, ['find']))]);
+  return commands(input, 'writes', why, [
+    ...privileges,
+    ...pushedDown.map((one) => on(one, ['find'])),
+    IDENTITY,
+  ]);
 }
 
 function on({ schema, name }: TableName, actions: readonly string[]): Privilege {
@@ -107,7 +118,5 @@ function commands(
     '  roles: [],',
     '})',
     `${at}.grantRolesToUser(${JSON.stringify(user)}, [{ role: ${JSON.stringify(role)}, db: "admin" }])`,
-    '// Optional: makes it surer that a replica set is not taken for a copy of itself.',
-    `// db.getSiblingDB("admin").grantPrivilegesToRole(${JSON.stringify(role)}, [{"resource":{"cluster":true},"actions":["replSetGetConfig","serverStatus"]}])`,
   ].join('\n')}\n`;
 }

@@ -2,6 +2,11 @@ import type { Document } from 'mongodb';
 import type { DatabaseIdentity } from '../plan/catalog.js';
 import type { Connection } from './connection.js';
 
+/** Whether a `system` names one deployment in the world: a user without rights is told less. */
+export function isCertain(system: string): boolean {
+  return /^(?:set [0-9a-f]{24}$|server [^ ]|cluster [0-9a-f]{24}$)/.test(system);
+}
+
 /**
  * Which database this is: the id of its replica set (a copy of the data elsewhere has another one), or what a
  * standalone server calls itself.

@@ -7,7 +7,7 @@ import type { DocumentCatalog, SampledFields } from '../plan/documents/types.js'
 import { Findings } from '../plan/findings.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import { databasesOf, readCatalog } from './catalog.js';
-import { sameDeployment } from './claim.js';
+import { deploymentsOf } from './claim.js';
 import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
 import { idOf, idText } from './ids.js';
@@ -61,7 +61,7 @@ async function withPushdown(plan: Plan, source: Connection, destination: Connect
   if (!plan.tables.some(({ collection }) => collection?.pushdown)) return plan;
   const findings = new Findings();
   findings.add(plan.findings);
-  findings.add(judgePushdown(plan, await sameDeployment(source, destination)));
+  findings.add(judgePushdown(plan, (await deploymentsOf(source, destination)) === 'one'));
   return { ...plan, findings: findings.sorted() };
 }
 

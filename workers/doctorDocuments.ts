@@ -1,6 +1,6 @@
 import { LetheError } from '../errors/errors.js';
 import type { Job } from '../job/types.js';
-import { destinationState, sameDeployment } from '../mongo/claim.js';
+import { deploymentsOf, destinationState } from '../mongo/claim.js';
 import { type Connection, withConnection } from '../mongo/connection.js';
 import { planDocuments } from '../mongo/planning.js';
 import type { Check } from './doctor.js';
@@ -42,7 +42,7 @@ async function bothChecks(job: Job, source: Connection, destination: Connection)
   const { plan } = await planDocuments(job, source, destination);
   const read = plan.tables.map((table) => table.source.schema);
   const shared =
-    (await sameDeployment(source, destination)) &&
+    (await deploymentsOf(source, destination)) !== 'two' &&
     plan.tables.some((table) => read.includes(table.destination.schema));
   const { state } = await destinationState(destination);
   const refusals = plan.findings.filter(({ level }) => level === 'refusal').length;

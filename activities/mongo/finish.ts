@@ -84,10 +84,8 @@ async function prune({ ledger, ref, pins }: OpenDocumentRun): Promise<void> {
   await pruneRuns(ledger, await prunableRuns(ledger, { job: ref.job, keepSeconds, keepRuns }));
 }
 
-async function dropOwn({ destination, ledger, ref, pins }: OpenDocumentRun): Promise<void> {
-  const others = await ledger.runs.find({ _id: { $ne: ref.run } }, { projection: { _id: 1 } }).toArray();
-  const kept = new Set(others.map(({ _id }) => _id));
-  await dropLeftovers(destination, databasesOfPlan(pins.plan), (run) => !kept.has(run));
+async function dropOwn({ destination, ref, pins }: OpenDocumentRun): Promise<void> {
+  await dropLeftovers(destination, databasesOfPlan(pins.plan), (run) => run === ref.run);
 }
 
 function nameOf({ pins }: OpenDocumentRun): (table: number) => string {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LetheError } from '../../errors/errors.js';
 import { isOpen } from '../../ledger/states.js';
-import type { RunRef } from '../../ledger/types.js';
+import type { RunRef, RunRow } from '../../ledger/types.js';
 import { databasesOfPlan, dropLeftovers, makeCollections } from '../../mongo/collections.js';
 import { ownerOf, takeOver } from '../../mongo/fence.js';
 import { advanceRun, findRun, listRuns, supersede } from '../../mongo/ledger/runs.js';
@@ -11,7 +11,7 @@ import { isAlive } from '../open.js';
 import { type OpenDocumentRun, withDocumentRun } from './run.js';
 
 const WAIT_MS = 5_000;
-/** Runs of a ledger among which those that are open are looked for. */
+/** Runs of a ledger among which those that are over are looked for. */
 const LOOKED_AT = 1_000;
 
 /**
@@ -23,12 +23,17 @@ export async function openDestination(deps: Dependencies, ref: RunRef): Promise<
     for (const table of run.pins.plan.tables) {
       while (!(await tryOpen(deps, run, table))) await sleep(WAIT_MS, undefined, { signal: run.signal });
     }
-    const open = (await listRuns(run.ledger, { limit: LOOKED_AT })).filter(({ state }) => isOpen(state));
-    const kept = new Set(open.map((row) => row.run));
-    await dropLeftovers(run.destination, databasesOfPlan(run.pins.plan), (id) => !kept.has(id));
+    const runs = await listRuns(run.ledger, { limit: LOOKED_AT });
+    const over = new Set(runs.filter((row) => isOver(row, ref.job)).map((row) => row.run));
+    await dropLeftovers(run.destination, databasesOfPlan(run.pins.plan), (id) => over.has(id));
     await makeCollections(run.destination, ref.run, run.pins.plan);
     await advanceRun(run.ledger, ref.run, 'loading');
   });
+}
+
+/** A failed run of another job may be replayed. Of runs that this ledger does not know nothing is known. */
+function isOver({ state, job }: RunRow, ours: string): boolean {
+  return !isOpen(state) && (state !== 'failed' || job === ours);
 }
 
 /** False when the collection has a live owner for whom the job waits, or changed hands meanwhile. */

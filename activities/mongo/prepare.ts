@@ -5,7 +5,7 @@ import { parseJob } from '../../job/load.js';
 import type { Job } from '../../job/types.js';
 import type { Pins, RunRef } from '../../ledger/types.js';
 import { databasesOf } from '../../mongo/catalog.js';
-import { openForWriting, sameDeployment } from '../../mongo/claim.js';
+import { deploymentsOf, openForWriting, type SourceOf } from '../../mongo/claim.js';
 import { type Connection, withConnection } from '../../mongo/connection.js';
 import { findRun, insertRun, readPins } from '../../mongo/ledger/runs.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
@@ -79,13 +79,9 @@ function prepared({ plan }: Pins): PreparedRun {
  * The databases that jobs of the worker's folder read from on the destination's deployment. A job with mistakes, or
  * whose source cannot be reached from here, is passed over: it cannot be run from here either.
  */
-async function sourcesHere(
-  deps: Dependencies,
-  own: Job,
-  destination: Connection,
-): Promise<{ job: string; databases: string[] }[]> {
+async function sourcesHere(deps: Dependencies, own: Job, destination: Connection): Promise<SourceOf[]> {
   if (!deps.jobsFolder) return [];
-  const found: { job: string; databases: string[] }[] = [];
+  const found: SourceOf[] = [];
   for (const { file, text } of await listJobs(deps.jobsFolder)) {
     const { job } = parseJob(text, file);
     if (job?.engine !== 'mongo' || job.job === own.job) continue;
@@ -93,8 +89,9 @@ async function sourcesHere(
       const url = await deps.resolve(job.source.url);
       const options = { url, role: 'source', applicationName: 'lethe:known', timeoutMs: 3_000 } as const;
       await withConnection(options, async (source) => {
-        if (!(await sameDeployment(source, destination))) return;
-        found.push({ job: job.job, databases: await databasesOf(source) });
+        const deployments = await deploymentsOf(source, destination);
+        if (deployments === 'two') return;
+        found.push({ job: job.job, databases: await databasesOf(source), deployments });
       });
     } catch {
       // It cannot be asked.

@@ -197,7 +197,11 @@ export function openReplay(deps: Dependencies, ref: RunRef, { again }: { again: 
         ledger.ids.deleteMany(of),
         ledger.evidence.deleteMany(of),
         ledger.quarantine.deleteMany({ ...of, ...WAITING }),
-        ledger.runs.updateOne({ _id: ref.run }, { $pull: { cut: table, renamed: table } }),
+        ledger.runs.updateOne(
+          { _id: ref.run },
+          // It must not take anything's place before it is whole and checked again.
+          { $pull: { cut: table, renamed: table }, $unset: { placing: 1 } },
+        ),
       ]);
     }
     await makeCollections(destination, ref.run, pins.plan);

@@ -8,8 +8,8 @@ import { resolveReference } from '../../job/references.js';
 import { databasesOf, readCatalog as readDocumentCatalog } from '../../mongo/catalog.js';
 import {
   claimDestination as claimDocumentDestination,
+  deploymentsOf,
   destinationState as documentState,
-  sameDeployment,
 } from '../../mongo/claim.js';
 import { type Connection, isMongoUrl, withConnection } from '../../mongo/connection.js';
 import { isOurs } from '../../plan/documents/build.js';
@@ -110,7 +110,7 @@ async function refuseDocumentSource(destination: Connection): Promise<void> {
     if (!job || !url) continue;
     const options = { url, role: 'source', applicationName: 'lethe:claim', timeoutMs: 3_000 } as const;
     const same = await withConnection(options, async (source) => {
-      if (!(await sameDeployment(source, destination))) return false;
+      if ((await deploymentsOf(source, destination)) === 'two') return false;
       return (await databasesOf(source)).includes(destination.database.databaseName);
     }).catch(() => false);
     if (same)

@@ -67,6 +67,7 @@ async function documentGrants(job: Job, options: GrantsOptions): Promise<string>
           ...{ ...userOf(sourceUrl, options.sourceRole), job: job.job, databases },
           collections: tables.map((table) => table.source),
           listDatabases: !source.named,
+          markedDatabase: destination.database.databaseName,
         }),
         destinationDocumentGrants({
           ...{ ...userOf(destinationUrl, options.destinationRole), job: job.job, mode: job.destination.mode },

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { WorkflowStatus } from '../../activities/dependencies.js';
 import { LetheError } from '../../errors/errors.js';
 import { isOpen } from '../../ledger/states.js';
 import type { RunRow } from '../../ledger/types.js';
@@ -13,13 +14,16 @@ import { EXIT } from '../exit.js';
 import { databaseArgument } from '../inputs.js';
 import { counted, paint, say, tell } from '../terminal.js';
 
-/** A run whose owner was seen so recently may be alive. Seconds. */
+/** A run of which no cluster knows may be alive if its owner was seen so recently. Seconds. */
 const SEEN_WITHIN = 60;
 
 export function define(command: Command): void {
   command
     .option('-e, --env <name>', 'lay an environment of the job file over it')
-    .option('--force', 'also of runs that look alive: they are shut out')
+    .option(
+      '--force',
+      'also of runs that look alive, which are shut out, and of runs that the ledger does not know',
+    )
     .addHelpText(
       'after',
       `
@@ -66,44 +70,59 @@ async function restoreDocuments(url: string, force: boolean): Promise<void> {
       return say('Nothing to do: Lethe never wrote this database.');
     const left = await leftBehind(connection);
     if (left.length === 0) return say(`${paint.green('✓')} Nothing is left behind.`);
-    if (!force) for (const { row } of left) if (row && isOpen(row.state)) await refuseAlive(row);
-    for (const one of left) tell(leftText(one));
-    const { dropped, finished, released } = await clearLeft(connection, left);
-    if (dropped === 0 && finished.length === 0 && released.length === 0)
+    if (!force)
+      for (const { row, way } of left)
+        if (row && way !== 'replay' && isOpen(row.state)) await refuseAlive(row);
+    for (const one of left) tell(leftText(one, force));
+    const ours = left.filter(({ way }) => force || way !== 'foreign');
+    const { dropped, refused, finished, released } = await clearLeft(connection, ours);
+    if (dropped + refused.length + finished.length + released.length === 0)
       return say(`${paint.green('✓')} Nothing else is left behind.`);
     if (dropped > 0) say(`${paint.green('✓')} ${counted(dropped, 'collection')} of ended runs dropped.`);
     for (const id of finished)
       say(`${paint.green('✓')} All collections of run ${id} are in the place of the old ones.`);
     if (released.length > 0)
       say(`${paint.green('✓')} No longer held by a run that was stopped: ${released.join(', ')}`);
+    if (refused.length === 0) return;
+    say(
+      `${paint.red('✗')} The server would not drop: ${refused.join(', ')}. Let the user of the URL drop collections there (see \`lethe grants\`), then restore again.`,
+    );
+    process.exitCode = EXIT.failed;
   });
 }
 
-function leftText({ run: id, row, collections, way }: LeftBehind): string {
+function leftText({ run: id, row, collections, way }: LeftBehind, force: boolean): string {
   const what = `Run ${id}${row ? ` of ${row.job}, ${row.state}` : ', which the ledger does not know'}: ${counted(collections.length, 'collection')} of its own`;
   if (way === 'replay') return `${what}, kept for \`lethe replay ${id}\``;
   if (way === 'finish') return `${what}; it was stopped while they took the place of the old ones`;
+  if (way === 'foreign' && !force)
+    return `${what}, left alone: it may be alive, and of another ledger. --force drops what nobody needs`;
   return what;
 }
 
 /** @throws LetheError `DestinationBusy` when somebody may be working on the run. */
 async function refuseAlive(row: RunRow | undefined): Promise<void> {
-  if (!row || (await isGone(row.workflowId, row.namespace)) || row.silentSeconds > SEEN_WITHIN) return;
+  if (!row) return;
+  const status = await statusOf(row.workflowId, row.namespace);
+  const alive = status === 'open' || (status === 'unknown' && row.silentSeconds <= SEEN_WITHIN);
+  if (!alive) return;
+  const seen =
+    status === 'open' ? 'its workflow is open' : `it was seen ${Math.round(row.silentSeconds)} s ago`;
   throw new LetheError(
     'DestinationBusy',
-    `Run ${row.run} of ${row.job} is ${row.state} and was seen ${Math.round(row.silentSeconds)} s ago. Cancel it with \`lethe cancel ${row.run}\`, or shut it out with --force.`,
+    `Run ${row.run} of ${row.job} is ${row.state}, and ${seen}. Cancel it with \`lethe cancel ${row.run}\`, or shut it out with --force.`,
   );
 }
 
-/** Its workflow is known to be closed; a cluster that cannot be asked says nothing. */
-async function isGone(workflowId: string, namespace: string): Promise<boolean> {
+/** How its workflow stands; `unknown` where there is no cluster that can be asked. */
+async function statusOf(workflowId: string, namespace: string): Promise<WorkflowStatus> {
   const { temporalSettings, connectClient } = await import('../../workers/connection.js');
   const settings = await temporalSettings();
-  if (!settings) return false;
+  if (!settings) return 'unknown';
   const client = await connectClient(settings).catch(() => undefined);
-  if (!client) return false;
+  if (!client) return 'unknown';
   const { workflowStatus } = await import('../../workers/workflowStatus.js');
   const status = await workflowStatus(client, workflowId, namespace);
   await client.connection.close();
-  return status !== 'open' && status !== 'unknown';
+  return status;
 }

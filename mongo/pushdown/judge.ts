@@ -51,7 +51,7 @@ function refusals({ mode }: Plan, { collection }: TablePlan, oneDeployment: bool
   return [
     ...(oneDeployment
       ? []
-      : ['source and destination are not one deployment, and $merge writes only into its own']),
+      : ['source and destination are not known to be one deployment, and $merge writes only into its own']),
     ...(mode === 'upsert' ? ['mode upsert writes in transactions, which $merge takes no part in'] : []),
     ...(capped ? ['it is capped, and $merge writes into no capped collection'] : []),
     ...(id?.apply.name === 'keep' && !id.types

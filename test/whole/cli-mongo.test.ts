@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { mongo, type TestMongo } from '../harness/servers.js';
+import { mongo, type TestMongo, temporal } from '../harness/servers.js';
 import { Desk } from './cli-fixture.js';
 
 /* A user with two MongoDB databases and no Temporal cluster: from an empty folder to a copy, and what is refused. */
@@ -164,20 +165,55 @@ test('grants prints the least roles, restore drops what a stopped run left, and 
   expect(out).toContain('.grantRolesToUser("reader", [{ role: "lethe-shop-reads", db: "admin" }])');
   const db = server.client.db(to);
   const complete = await db
-    .collection<{ _id: string; state: string }>('lethe.run')
+    .collection<{ _id: string; state: string; pins: string }>('lethe.run')
     .findOne({ state: 'complete' });
   const stopped = '0199aaaa-0000-7000-8000-000000000001';
+  // It wrote into two databases.
+  const other = server.database('other');
+  const pins = JSON.parse(complete!.pins) as { plan: { tables: { destination: object }[] } };
+  const [table] = pins.plan.tables;
+  pins.plan.tables.push({ ...table!, destination: { schema: other, name: 'customers' } });
+  const workflowId = `stopped-${other}`;
   await db.collection<{ _id: string }>('lethe.run').insertOne({
     ...complete,
     _id: stopped,
-    ...{ state: 'loading', workflowId: 'gone', seenAt: new Date(0) },
+    ...{ state: 'loading', workflowId, seenAt: new Date(0), pins: JSON.stringify(pins) },
   });
-  await db.collection(`lethe.${stopped}.1`).insertOne({ email: 'half' });
+  const [here, there] = [`lethe.${stopped}.1`, `lethe.${stopped}.2`];
+  await db.collection(here).insertOne({ email: 'half' });
+  await server.client.db(other).collection(there).insertOne({ email: 'half' });
+  // Of a run that another ledger knows.
+  const foreign = 'lethe.0199bbbb-0000-7000-8000-000000000001.1';
+  await db.collection(foreign).insertOne({ email: 'whole' });
+  const names = async (name: string) =>
+    (await server.client.db(name).listCollections().toArray()).map((one) => one.name);
+
+  // Paused, say: nobody has seen it for long, and its workflow is open.
+  const { address, namespace } = await temporal();
+  const connection = await Connection.connect({ address });
+  const handle = await new Client({ connection, namespace }).workflow.start('syncJob', {
+    ...{ workflowId, taskQueue: workflowId, args: [{}] },
+  });
+  Object.assign(desk.env, { TEMPORAL_ADDRESS: address });
+  const refused = await desk.lethe('restore', 'shop.yaml');
+  expect(refused.code).not.toBe(0);
+  expect(refused.err).toContain('its workflow is open');
+  expect([...(await names(to)), ...(await names(other))]).toEqual(expect.arrayContaining([here, there]));
+  await handle.terminate();
+  await connection.close();
+
   const restored = await desk.lethe('restore', 'shop.yaml');
+  delete desk.env.TEMPORAL_ADDRESS;
   expect(restored).toMatchObject({ code: 0 });
-  expect(restored.err).toContain(`Run ${stopped} of shop, loading: 1 collection of its own`);
-  expect(restored.out).toContain('1 collection of ended runs dropped');
-  expect((await db.listCollections().toArray()).map(({ name }) => name)).not.toContain(`lethe.${stopped}.1`);
+  expect(restored.err).toContain(`Run ${stopped} of shop, loading: 2 collections of its own`);
+  expect(restored.err).toContain('left alone: it may be alive');
+  expect(restored.out).toContain('2 collections of ended runs dropped');
+  expect(await names(other)).toEqual([]);
+  expect(await names(to)).not.toContain(here);
+  expect(await names(to)).toContain(foreign);
+  expect((await desk.lethe('restore', 'shop.yaml')).out).toContain('Nothing else is left behind');
+  expect(await desk.lethe('restore', 'shop.yaml', '--force')).toMatchObject({ code: 0 });
+  expect(await names(to)).not.toContain(foreign);
   expect((await desk.lethe('restore', 'shop.yaml')).out).toContain('Nothing is left behind');
   expect(await db.collection('customers').countDocuments()).toBe(50);
   expect(await desk.lethe('ledger', 'prune', 'shop.yaml', '--keep-runs', '1')).toMatchObject({ code: 0 });
