@@ -30,7 +30,7 @@ afterAll(async () => {
   await stage?.stop();
 });
 beforeEach(async () => {
-  ends = await openBroken(1_500, 6_000);
+  ends = await openBroken(3_000, 6_000);
 });
 afterEach(async () => {
   await ends?.drop();
