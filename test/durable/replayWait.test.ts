@@ -58,9 +58,10 @@ it('a run waits for a replay, and succeeds with the one that leaves nothing in q
   const asked = await askForReplay(stage.client, handle, { job: 'crm', run }, { file });
   expect(asked.workflowId).toBe(`replay:crm:${run}`);
   expect(await replayFailure(asked)).toMatchObject({ type: 'RowsQuarantined' });
+  // The run hears of its replay's end a moment after we do.
+  await until('it waits again', async () => (await refused(handle, { run: 'ffff' })) === 'JobInvalid');
   const wrong = askForReplay(stage.client, handle, { job: 'crm', run }, { tables: [] });
   await expect(wrong).rejects.toMatchObject({ type: 'JobInvalid' });
-  await until('it waits again', async () => (await refused(handle, { run: 'ffff' })) === 'JobInvalid');
   expect((await progressOf(handle))?.phase).toBe('waiting');
 
   await ask(ends.source, MEND_SOURCE);
