@@ -102,7 +102,13 @@ class QuickJsSandbox implements Sandbox {
     this.context = context;
     this.room = (settings.memoryMb * 1024 * 1024) / 32;
     this.release = () => {
-      if (interpreter === owner) dispose(context, runtime);
+      if (interpreter !== owner) return;
+      try {
+        dispose(context, runtime);
+      } catch {
+        // It runs when garbage is collected, where nobody catches: an interpreter that aborts is given up.
+        interpreter = undefined;
+      }
     };
     this.harness = this.build();
     watch(runtime, context, this.harness.progress, settings.timeoutMs);
