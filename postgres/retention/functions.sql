@@ -299,24 +299,10 @@ BEGIN
   RETURN result || array_to_string(parts[rest:], '.');
 END $$;
 
--- Reveals every token inside a text; what cannot be read becomes its marker, all else stays. A marker that is null makes
--- a text that is one token null, and is nothing inside a longer one. The planner puts this body in the place of its call.
-CREATE OR REPLACE FUNCTION lethe.reveal(
-  value text,
-  context text DEFAULT '',
-  expired text DEFAULT '[expired]',
-  no_key text DEFAULT '[no key]',
-  tampered text DEFAULT '[tampered]',
-  "binary" text DEFAULT '[binary]'
-) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE WHEN strpos(value COLLATE "C", '1.') > 0
-  THEN coalesce(lethe.open_with(value COLLATE "C", context, NULL),
-    lethe.reveal_parts(value COLLATE "C", context, NULL, expired, no_key, tampered, "binary"))
-  ELSE value END;
-
--- The same with keys that were asked for once, by masked views of columns that are sealed whole. They are named once here:
--- a body that named them twice would not be put in the place of its call.
+-- Reveals every token inside a text, with keys that were asked for once, as masked views of columns that are sealed whole
+-- do; null: it asks the session. What cannot be read becomes its marker, all else stays. A marker that is null makes a text
+-- that is one token null, and is nothing inside a longer one. The planner puts this body in the place of its call, which
+-- names the keys once: it would not if they were named twice.
 CREATE OR REPLACE FUNCTION lethe.reveal_with(
   value text,
   context text,
@@ -332,7 +318,19 @@ RETURN CASE WHEN strpos(value COLLATE "C", '1.') > 0
     lethe.reveal_parts(value COLLATE "C", context, NULL, expired, no_key, tampered, "binary"))
   ELSE value END;
 
--- The same for columns in whose texts tokens are parts.
+-- The same for a text alone. The planner puts the body of that in the place of its call too.
+CREATE OR REPLACE FUNCTION lethe.reveal(
+  value text,
+  context text DEFAULT '',
+  expired text DEFAULT '[expired]',
+  no_key text DEFAULT '[no key]',
+  tampered text DEFAULT '[tampered]',
+  "binary" text DEFAULT '[binary]'
+) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN lethe.reveal_with(value, context, NULL, expired, no_key, tampered, "binary");
+
+-- The same with keys for columns in whose texts tokens are parts.
 CREATE OR REPLACE FUNCTION lethe.reveal_inside(
   value text,
   context text,

@@ -191,6 +191,13 @@ onVersions('masked views of sealed tables', (version) => {
     expect(body).toContain('lethe.reveal_parts(');
     expect(body).not.toMatch(/lethe\.reveal_(with|inside)\(/);
     expect(body).toMatch(/InitPlan[\s\S]*lethe\.readable_keys\(/);
+    const alone = await query(
+      session,
+      'EXPLAIN (COSTS off, VERBOSE) SELECT lethe.reveal(device) FROM public.events',
+    );
+    expect(alone.map((row) => row['QUERY PLAN']).join('\n')).toMatch(
+      /^(?![\s\S]*lethe\.reveal(_with)?\()[\s\S]*lethe\.open_with\(/,
+    );
     await query(session, 'SET enable_seqscan = off');
     const search = `SELECT id FROM public.events WHERE device = ANY (lethe.search_tokens('de', '', 'd-1'))`;
     expect(await plan(search)).toMatch(/Index Cond: \(device = ANY|Index Cond: \(\(device\)/);
