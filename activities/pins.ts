@@ -3,8 +3,7 @@ import type { JobKeys } from '../anonymize/keys.js';
 import { LetheError } from '../errors/errors.js';
 import type { Pins } from '../ledger/types.js';
 import type { Connection } from '../mongo/connection.js';
-import { readIdentity as readDocumentIdentity } from '../mongo/identity.js';
-import type { DatabaseIdentity } from '../plan/catalog.js';
+import { isDatabase, readIdentity as readDocumentIdentity } from '../mongo/identity.js';
 import { versionsOf } from '../plan/pins.js';
 import { readIdentity } from '../postgres/catalog/identity.js';
 import type { Session } from '../postgres/session.js';
@@ -22,11 +21,6 @@ export async function checkPins(session: Session, pins: Pins, keys: JobKeys): Pr
 /** The same over MongoDB. */
 export async function checkDocumentPins(destination: Connection, pins: Pins, keys: JobKeys): Promise<void> {
   refuseMisfit(isDatabase(await readDocumentIdentity(destination), pins.plan.destination), pins, keys);
-}
-
-/** Two identities of databases of MongoDB are one. */
-export function isDatabase(a: DatabaseIdentity, b: DatabaseIdentity): boolean {
-  return a.system === b.system && a.name === b.name;
 }
 
 function refuseMisfit(sameDestination: boolean, pins: Pins, keys: JobKeys): void {

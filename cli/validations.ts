@@ -1,13 +1,12 @@
-import { checkDocumentPins, checkPins, isDatabase } from '../activities/pins.js';
+import { checkDocumentPins, checkPins } from '../activities/pins.js';
 import { openingOf } from '../activities/sealing.js';
 import { jobKeys, parseJobKey } from '../anonymize/keys.js';
-import { LetheError } from '../errors/errors.js';
 import { resolveReference } from '../job/references.js';
 import type { Job } from '../job/types.js';
 import type { CheckRecord } from '../ledger/checks.js';
 import type { RunRow } from '../ledger/types.js';
 import { isMongoUrl, withConnection } from '../mongo/connection.js';
-import { readIdentity } from '../mongo/identity.js';
+import { withPinnedSource } from '../mongo/identity.js';
 import { listCheckResults as listDocumentResults } from '../mongo/ledger/checkResults.js';
 import { listRuns as listDocumentRuns, readNewestPins } from '../mongo/ledger/runs.js';
 import { ledgerVersion as documentLedgerVersion, ledgerOf } from '../mongo/ledger/store.js';
@@ -37,6 +36,9 @@ export interface CheckOptions {
 
 /** Runs of a job that are looked through. */
 const LOOKED_AT = 1_000;
+
+const MISFIT =
+  'The source reference leads to another database than the run read. Check the URL of the source.';
 
 /** Opens the destination of a job; undefined where Lethe never wrote it. */
 export async function withCheckedDestination<T>(
@@ -93,13 +95,7 @@ async function withDocuments<T>(
         const keys = jobKeys(jobKey, pins.plan.consistency === 'run' ? row.run : undefined);
         await checkDocumentPins(destination, pins, keys);
         const sourceUrl = await resolveReference(job.source.url);
-        return withConnection({ ...common, url: sourceUrl, role: 'source' }, async (source) => {
-          if (!isDatabase(await readIdentity(source), pins.plan.source)) {
-            throw new LetheError(
-              'PinMismatch',
-              'The source reference leads to another database than the run read. Check the URL of the source.',
-            );
-          }
+        return withPinnedSource({ ...common, url: sourceUrl }, pins.plan.source, MISFIT, async (source) => {
           const check = { row, pins, keys, settings: job.checks, origin: 'validate', ...options } as const;
           return checkDocuments(check, source, destination);
         });

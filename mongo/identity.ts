@@ -1,6 +1,7 @@
 import type { Document } from 'mongodb';
+import { LetheError } from '../errors/errors.js';
 import type { DatabaseIdentity } from '../plan/catalog.js';
-import type { Connection } from './connection.js';
+import { type Connection, type ConnectionOptions, withConnection } from './connection.js';
 
 /** Whether a `system` names one deployment in the world: a user without rights is told less. */
 export function isCertain(system: string): boolean {
@@ -34,4 +35,27 @@ export async function readIdentity({ client, database, replicaSet }: Connection)
     oid: '',
     name: database.databaseName,
   };
+}
+
+/** Two identities are of one database. */
+export function isDatabase(a: DatabaseIdentity, b: DatabaseIdentity): boolean {
+  return a.system === b.system && a.name === b.name;
+}
+
+/**
+ * Opens the source of a run for the length of `body`, and checks that it is the one that the run pinned.
+ *
+ * @param misfit What to say where it is another one, and what to do about it.
+ * @throws LetheError `PinMismatch` with `misfit`.
+ */
+export function withPinnedSource<T>(
+  connecting: Omit<ConnectionOptions, 'role'>,
+  pinned: DatabaseIdentity,
+  misfit: string,
+  body: (source: Connection) => Promise<T>,
+): Promise<T> {
+  return withConnection({ ...connecting, role: 'source' }, async (source) => {
+    if (!isDatabase(await readIdentity(source), pinned)) throw new LetheError('PinMismatch', misfit);
+    return body(source);
+  });
 }

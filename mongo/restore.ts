@@ -35,7 +35,8 @@ export async function leftBehind(connection: Connection): Promise<LeftBehind[]> 
   const found = new Map<string, string[]>(
     runs.filter(({ state }) => isOpen(state)).map(({ run }) => [run, []]),
   );
-  for (const schema of await databases(connection, ledger, runs)) {
+  const planOf = newestPlans(ledger);
+  for (const schema of await databases(connection, ledger, runs, planOf)) {
     for (const { run, name } of await runCollections(connection.client.db(schema)))
       found.set(run, [...(found.get(run) ?? []), `${schema}.${name}`]);
   }
@@ -43,9 +44,21 @@ export async function leftBehind(connection: Connection): Promise<LeftBehind[]> 
   const left: LeftBehind[] = [];
   for (const [run, collections] of found) {
     const row = rows.get(run);
-    left.push({ run, row, collections, way: row ? await wayOf(ledger, row) : 'foreign' });
+    left.push({ run, row, collections, way: row ? await wayOf(ledger, row, await planOf(run)) : 'foreign' });
   }
   return left.sort((a, b) => (a.run < b.run ? 1 : -1));
+}
+
+type PlanOf = (run: string) => Promise<Plan>;
+
+/** What runs go by now, read once each. */
+function newestPlans(ledger: Ledger): PlanOf {
+  const known = new Map<string, Plan>();
+  return async (run) => {
+    const plan = known.get(run) ?? (await readNewestPins(ledger, run)).plan;
+    known.set(run, plan);
+    return plan;
+  };
 }
 
 /** The ledger's own, those of the collections that runs hold, and those that runs wrote that did not complete. */
@@ -53,18 +66,17 @@ async function databases(
   { database }: Connection,
   ledger: Ledger,
   runs: readonly RunRow[],
+  planOf: PlanOf,
 ): Promise<Set<string>> {
   const owned = await ledger.fences.find().toArray();
   const all = new Set([database.databaseName, ...owned.map(({ _id }) => _id.slice(0, _id.indexOf('.')))]);
   for (const { run } of runs.filter(({ state }) => state !== 'complete').slice(0, PLANS_LOOKED_AT)) {
-    const { plan } = await readNewestPins(ledger, run);
-    for (const schema of databasesOfPlan(plan)) all.add(schema);
+    for (const schema of databasesOfPlan(await planOf(run))) all.add(schema);
   }
   return all;
 }
 
-async function wayOf(ledger: Ledger, row: RunRow): Promise<LeftBehind['way']> {
-  const { plan } = await readNewestPins(ledger, row.run);
+async function wayOf(ledger: Ledger, row: RunRow, plan: Plan): Promise<LeftBehind['way']> {
   const owners = await Promise.all(plan.tables.map(({ destination }) => ownerOf(ledger, destination)));
   if (!owners.every((owner) => owner === row.run)) return 'drop';
   if (isOpen(row.state) && (await isHalfInPlace(ledger, row.run, plan))) return 'finish';
@@ -104,13 +116,14 @@ export async function clearLeft(connection: Connection, left: readonly LeftBehin
   for (const { run, row, way } of left) {
     if (way === 'replay') continue;
     cleared.add(run);
-    if (way === 'finish') {
-      const { plan } = await readNewestPins(ledger, run);
+    const open = row !== undefined && isOpen(row.state);
+    const plan = open ? (await readNewestPins(ledger, run)).plan : undefined;
+    if (plan && way === 'finish') {
       for (const { destination } of plan.tables) await checkOwner(ledger, destination, run);
       await putInPlace(connection, ledger, run, plan);
       finished.push(run);
     }
-    if (row && isOpen(row.state)) released.push(...(await shutOut(ledger, row)));
+    if (plan) released.push(...(await shutOut(ledger, run, plan)));
     if (row) await ledger.ids.deleteMany({ run });
   }
   const { dropped, refused } = await dropLeftovers(connection, schemas, (run) => cleared.has(run));
@@ -122,11 +135,10 @@ function schemaOf(collection: string): string {
 }
 
 /** A worker that comes back finds that nothing is its run's any more. */
-async function shutOut(ledger: Ledger, { run }: RunRow): Promise<string[]> {
+async function shutOut(ledger: Ledger, run: string, { tables }: Plan): Promise<string[]> {
   await supersede(ledger, run);
-  const { plan } = await readNewestPins(ledger, run);
   const released: string[] = [];
-  for (const { destination } of plan.tables) {
+  for (const { destination } of tables) {
     if (await release(ledger, destination, run)) released.push(tableText(destination));
   }
   return released;

@@ -1,14 +1,13 @@
 import { Context } from '@temporalio/activity';
 import { type JobKeys, jobKeys, parseJobKey } from '../../anonymize/keys.js';
-import { LetheError } from '../../errors/errors.js';
 import type { Pins, RunRef, RunRow } from '../../ledger/types.js';
 import { type Connection, withConnection } from '../../mongo/connection.js';
-import { readIdentity } from '../../mongo/identity.js';
+import { withPinnedSource } from '../../mongo/identity.js';
 import { readPins, readRun, touchRun } from '../../mongo/ledger/runs.js';
 import { type Ledger, ledgerOf } from '../../mongo/ledger/store.js';
 import type { Dependencies } from '../dependencies.js';
 import { toFailure } from '../failure.js';
-import { checkDocumentPins, isDatabase } from '../pins.js';
+import { checkDocumentPins } from '../pins.js';
 import { activityFailure, RootWatch, refuseOver, sessionName } from '../run.js';
 
 /** A run over MongoDB as an activity works on it: its ledger open, its pins checked. */
@@ -74,14 +73,8 @@ export async function withDocumentSource<T>(
   body: (source: Connection) => Promise<T>,
 ): Promise<T> {
   const url = await deps.resolve(pins.source.url);
-  const connecting = { url, role: 'source', applicationName: sessionName(ref.run, 's'), signal } as const;
-  return withConnection(connecting, async (source) => {
-    if (!isDatabase(await readIdentity(source), pins.plan.source)) {
-      throw new LetheError(
-        'PinMismatch',
-        'This worker does not fit the run: its source reference leads to another database. Give all workers the same configuration.',
-      );
-    }
-    return body(source);
-  });
+  const connecting = { url, applicationName: sessionName(ref.run, 's'), signal };
+  const misfit =
+    'This worker does not fit the run: its source reference leads to another database. Give all workers the same configuration.';
+  return withPinnedSource(connecting, pins.plan.source, misfit, body);
 }

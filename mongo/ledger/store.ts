@@ -85,8 +85,8 @@ export interface BatchDocument {
   readonly error?: string;
 }
 
-/** `_id`s that an attempt was about to write, recorded before it did. */
-export interface IdsDocument {
+/** A piece of what an attempt of a batch keeps beside its row of the ledger. */
+interface AttemptDocument {
   /** `<run>/<partition>/<batch>/<attempt>/<n>`. */
   readonly _id: string;
   readonly run: string;
@@ -94,19 +94,16 @@ export interface IdsDocument {
   readonly partition: number;
   readonly batch: number;
   readonly attempt: number;
+}
+
+/** `_id`s that an attempt was about to write, recorded before it did. */
+export interface IdsDocument extends AttemptDocument {
   /** Sealed. */
   readonly ids: string;
 }
 
 /** Digests of the documents that an attempt of a batch read, under `evidence: row`. */
-export interface EvidenceDocument {
-  /** `<run>/<partition>/<batch>/<attempt>/<n>`. */
-  readonly _id: string;
-  readonly run: string;
-  readonly table: number;
-  readonly partition: number;
-  readonly batch: number;
-  readonly attempt: number;
+export interface EvidenceDocument extends AttemptDocument {
   readonly n: number;
   /** 16 bytes each, keyed. */
   readonly digests: Binary;

@@ -2,10 +2,16 @@ import { createHash } from 'node:crypto';
 import type { JobKeys } from '../../anonymize/keys.js';
 import { BLIND } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
-import { compareEvidence } from '../../ledger/audit/evidence.js';
+import {
+  type BatchNow,
+  batchPlace,
+  batchText,
+  type ComparedSample,
+  describeChange,
+} from '../../ledger/audit/compare.js';
 import type { Findings } from '../../ledger/audit/findings.js';
 import type { BatchRecord } from '../../ledger/records.js';
-import type { Bounds, Pins } from '../../ledger/types.js';
+import type { Bounds } from '../../ledger/types.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
 import { isSealed } from '../../plan/sealing.js';
@@ -20,20 +26,8 @@ import type { Source } from '../load/source.js';
 import { query } from '../session.js';
 import { type AuditSource, tableNow, withAuditSource } from './source.js';
 
-export interface SampleOptions {
-  readonly source: AuditSource;
-  /** What the run, and each replay of it, worked by. */
-  readonly pins: readonly Pins[];
-  readonly keys: JobKeys;
-  readonly run: string;
-  /** Committed batches that are read again. */
-  readonly batches: readonly BatchRecord[];
-  /** The row digests of a batch, where it has any. */
-  evidence(batch: BatchRecord): Promise<Buffer | undefined>;
-}
-
 /** Reads batches again from the source as it is now, transforms them as pinned, and compares digests. */
-export async function auditSample(options: SampleOptions, findings: Findings): Promise<void> {
+export async function auditSample(options: ComparedSample<AuditSource>, findings: Findings): Promise<void> {
   const sample = new Sample(options, findings);
   await withAuditSource(options.source, options.pins[0]!.plan, (source) => sample.run(source));
 }
@@ -46,13 +40,11 @@ interface Reading {
   readonly scans: { readonly seq: boolean; readonly index: boolean };
 }
 
-interface Reread {
-  readonly rows: number;
+interface Reread extends BatchNow {
   readonly sourceDigest: string;
   readonly outputDigest: string;
   /** Rows that a transformer refused. */
   readonly refused: number;
-  readonly evidence: Buffer;
 }
 
 class Sample {
@@ -67,7 +59,7 @@ class Sample {
   private incomplete = 0;
 
   constructor(
-    private readonly options: SampleOptions,
+    private readonly options: ComparedSample<AuditSource>,
     private readonly findings: Findings,
   ) {}
 
@@ -130,14 +122,18 @@ class Sample {
     if (!matched) {
       this.changed++;
       this.rows += first.rows;
-      return this.describeChange(batch, plan, first);
+      return this.change(
+        batch,
+        plan,
+        describeChange('rows', batch, first, await this.options.evidence(batch)),
+      );
     }
     this.asItWas(matched);
     this.findings.add(
       'mismatch',
       'sample',
-      `${text(batch, plan)}: its source rows are as they were, and do not come out as the ledger says. Its output digest was changed, or it was transformed otherwise.`,
-      place(batch, plan),
+      `${batchText(batch, plan)}: its source rows are as they were, and do not come out as the ledger says. Its output digest was changed, or it was transformed otherwise.`,
+      batchPlace(batch, plan),
     );
   }
 
@@ -164,28 +160,8 @@ class Sample {
     return made;
   }
 
-  private async describeChange(batch: BatchRecord, plan: TablePlan, found: Reread): Promise<void> {
-    const then = await this.options.evidence(batch);
-    if (!then) {
-      const { rows, quarantined } = batch.facts;
-      const counts =
-        rows + quarantined === found.rows
-          ? `${found.rows} rows`
-          : `${rows + quarantined} rows then, ${found.rows} now`;
-      return this.change(batch, plan, `rows were changed, moved, deleted or put in since (${counts}).`);
-    }
-    const { kept, gone, came } = compareEvidence(then, found.evidence);
-    if (gone === 0 && came === 0)
-      return this.change(batch, plan, `all ${kept} rows are as they were, in another order.`);
-    this.change(
-      batch,
-      plan,
-      `${kept} rows are as they were; changed or deleted since: ${gone}; changed or put in since: ${came}.`,
-    );
-  }
-
   private change(batch: BatchRecord, plan: TablePlan, what: string): void {
-    this.findings.add('changed', 'sample', `${text(batch, plan)}: ${what}`, place(batch, plan));
+    this.findings.add('changed', 'sample', `${batchText(batch, plan)}: ${what}`, batchPlace(batch, plan));
   }
 }
 
@@ -198,14 +174,6 @@ interface TableThen {
 /** The same rows must come out as they did. */
 function comesOut({ facts }: BatchRecord, found: Reread): boolean {
   return found.refused === 0 && found.outputDigest === facts.outputDigest;
-}
-
-function text(batch: BatchRecord, plan: TablePlan): string {
-  return `Batch ${batch.batch} of partition ${batch.partition} (${tableText(plan.source)})`;
-}
-
-function place(batch: BatchRecord, plan: TablePlan) {
-  return { table: tableText(plan.source), partition: batch.partition, batch: batch.batch };
 }
 
 /** The usual ones first. Where it was read without an order, the server's statistics may make it choose otherwise now. */
