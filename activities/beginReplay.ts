@@ -26,6 +26,7 @@ import { isAlive } from './open.js';
 import { loadingLayers, preparedTable } from './prepare.js';
 import { findInput, withRetentionOf } from './resolve.js';
 import { type OpenRun, withRun } from './run.js';
+import { retentionOfReplay } from './sealing.js';
 import { withSource } from './source.js';
 import type { BegunReplay, ReplayInput } from './types.js';
 
@@ -217,18 +218,7 @@ async function planReplay(
     const loaded = await findInput(deps, input);
     const { text } = loaded;
     if (known.includes(text)) return same;
-    // Most rows are sealed already, by the file that the run pinned.
-    if (loaded.job.retention && !pins.retention) {
-      throw new LetheError(
-        'PlanRefused',
-        'The corrected job names a retention file, and the run pinned none: a replay cannot begin to seal. Run the whole job: `lethe sync`.',
-      );
-    }
-    const asPinned = pins.retention && {
-      ...pins.retention,
-      name: `${pins.retention.name}, as the run pinned it`,
-    };
-    const job = await withRetentionOf(deps, loaded, input, asPinned);
+    const job = await withRetentionOf(deps, loaded, input, retentionOfReplay(pins, loaded.job));
     const planned = await planJob(job, source, session, true);
     refusePlan(planned.plan);
     const correction = correctPlan(pinned, planned.plan, planned);

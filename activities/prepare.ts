@@ -84,7 +84,8 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
   }
 }
 
-function pinnedRetention({ name, text, hash }: NonNullable<Pins['retention']>): Pins['retention'] {
+/** What a run keeps of the retention file that it seals by. */
+export function pinnedRetention({ name, text, hash }: NonNullable<Pins['retention']>): Pins['retention'] {
   return { name, text, hash };
 }
 

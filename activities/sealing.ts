@@ -3,6 +3,7 @@ import type { RetainOptions } from '../anonymize/transformers/retain.js';
 import { LetheError } from '../errors/errors.js';
 import { parseRetention } from '../job/retention/load.js';
 import type { RetentionFile } from '../job/retention/types.js';
+import type { Job, RetentionText } from '../job/types.js';
 import type { Pins } from '../ledger/types.js';
 import { retainsOfPlan } from '../plan/sealing.js';
 import { openRingSource } from '../postgres/keystore/sources.js';
@@ -69,6 +70,24 @@ export async function openingOf(
   } finally {
     await source.close();
   }
+}
+
+/**
+ * The retention file that a replay under a corrected job goes by: most rows are sealed already, by the one that the run pinned.
+ *
+ * @throws LetheError `PlanRefused` where the run sealed nothing, and the corrected job would.
+ */
+export function retentionOfReplay(
+  { retention }: Pick<Pins, 'retention'>,
+  corrected: Pick<Job, 'retention'>,
+): RetentionText | undefined {
+  if (corrected.retention && !retention) {
+    throw new LetheError(
+      'PlanRefused',
+      'The corrected job names a retention file, and the run pinned none: a replay cannot begin to seal. Run the whole job: `lethe sync`.',
+    );
+  }
+  return retention && { ...retention, name: `${retention.name}, as the run pinned it` };
 }
 
 function pinnedFile({ retention }: Pick<Pins, 'retention'>): RetentionFile | undefined {

@@ -1,6 +1,7 @@
 import { checkDocumentPins, checkPins } from '../activities/pins.js';
 import { openingOf } from '../activities/sealing.js';
 import { jobKeys, parseJobKey } from '../anonymize/keys.js';
+import { withSealing } from '../anonymize/sealing.js';
 import { resolveReference } from '../job/references.js';
 import type { Job } from '../job/types.js';
 import type { CheckRecord } from '../ledger/checks.js';
@@ -96,7 +97,11 @@ async function withDocuments<T>(
         await checkDocumentPins(destination, pins, keys);
         const sourceUrl = await resolveReference(job.source.url);
         return withPinnedSource({ ...common, url: sourceUrl }, pins.plan.source, MISFIT, async (source) => {
-          const check = { row, pins, keys, settings: job.checks, origin: 'validate', ...options } as const;
+          const { sealed } = await openingOf(resolveReference, pins);
+          const check = {
+            ...{ row, pins, keys: withSealing(keys, sealed?.sealing), settings: job.checks, ...options },
+            ...{ origin: 'validate' as const, ...(sealed && { sealed: sealed.sealed }) },
+          };
           return checkDocuments(check, source, destination);
         });
       },

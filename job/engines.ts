@@ -22,7 +22,6 @@ const ONLY_POSTGRES: readonly (readonly [Path, string])[] = [
   [['destination', 'createSchema'], 'collections are made with their options and indexes: leave this out'],
   [['destination', 'deleteMissing'], 'upsert on MongoDB does not follow deletions yet: use mode: replace'],
   [['rules'], 'rules match columns of tables; on MongoDB decide fields under collections'],
-  [['retention'], 'nothing is sealed on the way into MongoDB yet: leave this out'],
   [['tables'], 'MongoDB has collections: write collections'],
 ];
 const ONLY_MONGO: readonly (readonly [Path, string])[] = [

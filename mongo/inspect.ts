@@ -46,20 +46,29 @@ export async function* sampledSource(
   }
 }
 
-/** All documents of a collection of the destination, or those with some `_id`s. */
+/**
+ * All documents of a collection of the destination, or those with some `_id`s.
+ *
+ * @param names Fields at the top that are read besides `_id`. Default all.
+ */
 export async function* writtenDocuments(
   { client }: Connection,
   { schema, name }: TableName,
   ids: readonly RawId[] | 'all',
+  names?: readonly string[],
 ): AsyncGenerator<Uint8Array[]> {
   const collection = client.db(schema).collection(name);
+  const options = {
+    raw: true,
+    ...(names && { projection: Object.fromEntries(['_id', ...names].map((field) => [field, 1])) }),
+  };
   if (ids === 'all') {
-    yield* chunksOf(collection.find({}, { raw: true }));
+    yield* chunksOf(collection.find({}, options));
     return;
   }
   for (let at = 0; at < ids.length; at += AT_ONCE) {
     const some = ids.slice(at, at + AT_ONCE).map(idValue);
-    yield* chunksOf(collection.find({ _id: { $in: some } } as Filter<Document>, { raw: true }));
+    yield* chunksOf(collection.find({ _id: { $in: some } } as Filter<Document>, options));
   }
 }
 

@@ -1,4 +1,6 @@
 import { jobKeys } from '../anonymize/keys.js';
+import { BLIND, throwawaySealing } from '../anonymize/sealing.js';
+import type { Sealing } from '../anonymize/transformer.js';
 import { LetheError } from '../errors/errors.js';
 import type { Job } from '../job/types.js';
 import { type TableName, tableText } from '../plan/catalog.js';
@@ -6,6 +8,7 @@ import { buildDocumentPlan } from '../plan/documents/build.js';
 import type { DocumentCatalog, SampledFields } from '../plan/documents/types.js';
 import { Findings } from '../plan/findings.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
+import { dayAt } from '../retention/token/day.js';
 import { databasesOf, readCatalog } from './catalog.js';
 import { deploymentsOf } from './claim.js';
 import type { Connection } from './connection.js';
@@ -51,7 +54,8 @@ export async function planDocuments(
   };
   const input = { job, source: from, destination: to };
   const samples: SampledFields[] = [];
-  for (const table of draft.tables) samples.push(await sampleFields(source, table));
+  const sealing = sampleSealing(job);
+  for (const table of draft.tables) samples.push(await sampleFields(source, table, sealing));
   const plan = buildDocumentPlan({ ...input, samples });
   return { plan: await withPushdown(plan, source, destination), source: from, destination: to };
 }
@@ -69,12 +73,12 @@ async function withPushdown(plan: Plan, source: Connection, destination: Connect
  * Applies the rules to a sample. Fields that nobody decided are kept one after the other, so that each is found even
  * where a document has several.
  */
-async function sampleFields(source: Connection, table: TablePlan): Promise<SampledFields> {
+async function sampleFields(source: Connection, table: TablePlan, sealing: Sealing): Promise<SampledFields> {
   const documents = await sampleDocuments(source, table.source, SAMPLE);
   const collection = tableText(table.source);
   const rules = { ...table.collection!.rules, unlisted: 'block' as const };
   // Which values come out does not matter here.
-  const keys = jobKeys(new Uint8Array(32));
+  const keys = { ...jobKeys(new Uint8Array(32)), sealing };
   const undecided: string[] = [];
   for (;;) {
     const kept = undecided.map((path) => ({
@@ -110,6 +114,16 @@ async function sampleFields(source: Connection, table: TablePlan): Promise<Sampl
       refused: [...counts.values()],
     };
   }
+}
+
+/**
+ * Keys that nobody keeps: which documents cannot be sealed shows without the real ones. Where a key store goes by a clock
+ * of its own, dates that it does not know yet are no mistake.
+ */
+function sampleSealing({ retention }: Job): Sealing {
+  const file = retention?.read?.file;
+  if (!file || Object.values(file.stores).some(({ simulated }) => simulated)) return BLIND;
+  return throwawaySealing(Object.values(file.policies), dayAt(Date.now()));
 }
 
 /** What the compiler says about paths and transformers that do not go together. */

@@ -11,8 +11,9 @@ import { renamedBy } from './ledger/runs.js';
 import { sealKey } from './ledger/seals.js';
 import { type Ledger, ledgerOf } from './ledger/store.js';
 import { summarize, WAITING } from './ledger/summary.js';
-import { target } from './load/context.js';
+import { target, whereOf } from './load/context.js';
 import { chunksOf } from './load/read.js';
+import { type Compared, type Recognizer, recognizerOf } from './recognize.js';
 import { type Followed, followReferences } from './references.js';
 
 /** What a finished run came to, collection by collection. */
@@ -29,7 +30,12 @@ export interface CollectionFacts {
   /** Outputs that equal their own input, by path. */
   readonly leaks: Readonly<Record<string, number>>;
   /** Documents that were transformed again, and those of them that are not there with the same bytes. */
-  readonly again: { readonly seen: number; readonly different: number };
+  readonly again: {
+    readonly seen: number;
+    readonly different: number;
+    /** Sealed values that were opened on both sides and are the same. */
+    readonly opened: number;
+  };
 }
 
 export interface ReferenceFacts {
@@ -118,9 +124,11 @@ async function transformAgain(
   table: TablePlan,
   collection: Collection,
   { source, ledger }: { readonly source: Connection; readonly ledger: Ledger },
-): Promise<{ seen: number; different: number }> {
-  if (again === 0 || table.collection?.where !== undefined) return { seen: 0, different: 0 };
-  const transform = await prepareDocuments(table.collection!.rules, keys);
+): Promise<CollectionFacts['again']> {
+  const { rules, where } = table.collection!;
+  const recognizer = await recognizerOf(rules, keys);
+  if (again === 0 || (where !== undefined && !recognizer.seals)) return { seen: 0, different: 0, opened: 0 };
+  const transform = await prepareDocuments(rules, keys);
   const quarantined = await ledger.quarantine
     .find({ run, table: table.id, ...WAITING }, { projection: { keyHash: 1 } })
     .toArray();
@@ -128,32 +136,38 @@ async function transformAgain(
   const cursor = source.client
     .db(table.source.schema)
     .collection(table.source.name)
-    .find({}, { raw: true })
+    .find(where === undefined ? {} : whereOf(where), { raw: true })
     .limit(again);
-  let [seen, different] = [0, 0];
+  let [seen, different, opened] = [0, 0, 0];
   for await (const documents of chunksOf(cursor)) {
     const arrived = documents.filter(
       (document) => !hashes.has(sealKey(keys, { run, table: table.id }, idOf(document)).keyHash),
     );
     const outputs = transform.apply(arrived).documents.filter((output) => output !== null);
     seen += outputs.length;
-    different += await countDifferent(outputs, collection);
+    const compared = await compare(outputs, collection, recognizer);
+    different += outputs.length - compared.filter(({ same }) => same).length;
+    opened += compared.reduce((sum, one) => sum + one.opened, 0);
   }
-  return { seen, different };
+  return { seen, different, opened };
 }
 
-/** Documents that are not in a collection with the same bytes. */
-async function countDifferent(outputs: readonly Uint8Array[], collection: Collection): Promise<number> {
+/** Compares documents with those of a collection that have their `_id`s. */
+async function compare(
+  outputs: readonly Uint8Array[],
+  collection: Collection,
+  recognizer: Recognizer,
+): Promise<Compared[]> {
   const ids = outputs.flatMap((output) => idOf(output) ?? []);
   const found = collection.find({ _id: { $in: ids.map(idValue) } } as object, { raw: true });
-  const same = new Set<string>();
+  const compared: Compared[] = [];
   const expected = new Map(outputs.map((output) => [idText(idOf(output)!), output]));
   for await (const chunk of chunksOf(found)) {
-    for (const document of chunk) {
-      const id = idText(idOf(document)!);
-      const output = expected.get(id);
-      if (output && Buffer.compare(document, output) === 0) same.add(id);
-    }
+    const pairs = chunk.flatMap((there) => {
+      const made = expected.get(idText(idOf(there)!));
+      return made ? [{ made, there }] : [];
+    });
+    compared.push(...recognizer.compare(pairs));
   }
-  return outputs.length - same.size;
+  return compared;
 }

@@ -65,23 +65,24 @@ function judgeColumn(
   for (const spec of specsOf(decision.branches)) {
     const rules = retainsOf(spec);
     if (rules.length === 0) continue;
-    const policies = rules.flatMap((rule) => findPolicies(job, rule, column, place, findings));
+    const policies = rules.flatMap((rule) => findPolicies(job, rule, column.key, place, findings));
     for (const rule of rules) judgeDate(table, column, rule, place, findings);
     if (spec.name === 'retain') judgeRoom(column, rules[0]!, policies, place, findings);
   }
 }
 
-function findPolicies(
+/** The policies of a rule; notes those that the retention file does not have. `name` is the column's, for people. */
+export function findPolicies(
   job: Job,
   { policy }: RetainOptions,
-  column: ColumnPair,
+  name: string,
   place: Place,
   findings: Findings,
 ): Policy[] {
   if (!job.retention) {
     findings.refuse(
       'no-retention',
-      `${column.key} is sealed, but the job names no retention file: write \`retention: ./retention.yaml\` in the job file`,
+      `${name} is sealed, but the job names no retention file: write \`retention: ./retention.yaml\` in the job file`,
       place,
     );
     return [];
@@ -93,7 +94,7 @@ function findPolicies(
     if (!found)
       findings.refuse(
         'unknown-policy',
-        `${column.key}: there is no policy "${id}" in ${job.retention!.path}${didYouMean(id, Object.keys(known))}`,
+        `${name}: there is no policy "${id}" in ${job.retention!.path}${didYouMean(id, Object.keys(known))}`,
         place,
       );
     return found ?? [];

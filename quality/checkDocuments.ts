@@ -5,15 +5,19 @@ import type { Pins, RunRow } from '../ledger/types.js';
 import type { Connection } from '../mongo/connection.js';
 import { insertCheckResult } from '../mongo/ledger/checkResults.js';
 import { ledgerOf } from '../mongo/ledger/store.js';
-import { readFacts } from '../mongo/validate.js';
+import { type DocumentFacts, readFacts } from '../mongo/validate.js';
 import { tableText } from '../plan/catalog.js';
+import type { Plan } from '../plan/plan.js';
 import { limit } from './budget.js';
 import type { Check } from './checks.js';
 import { judgeDocuments } from './documents.js';
 import { inspectDocuments } from './inspectDocuments.js';
-import type { InspectProgress } from './inspection.js';
+import type { InspectProgress, SealedInspection } from './inspection.js';
 import { judgeDrift, judgeGroups, judgeLeakScan, judgeResidual } from './judgeInspection.js';
+import { judgeSealed } from './judgeSealed.js';
 import { distributionRecords } from './run.js';
+import type { SealedBy, SealedColumn } from './sealed.js';
+import { mixedFields } from './sealedDocuments.js';
 
 /** Documents of each collection that are transformed again, at most. */
 const AGAIN = 1_000;
@@ -23,6 +27,8 @@ export interface DocumentsCheck {
   readonly pins: Pins;
   readonly keys: JobKeys;
   readonly settings: CheckSettings;
+  /** What sealed values are judged by, where the run sealed any. */
+  readonly sealed?: SealedBy;
   readonly origin: CheckRecord['origin'];
   /** At a run's end: 0, or the number of its replay. */
   readonly segment?: number;
@@ -35,7 +41,7 @@ export interface DocumentsCheck {
  * those of before.
  */
 export async function checkDocuments(
-  { row, pins, keys, settings, origin, segment, report, signal }: DocumentsCheck,
+  { row, pins, keys, settings, sealed, origin, segment, report, signal }: DocumentsCheck,
   source: Connection,
   destination: Connection,
 ): Promise<Check[]> {
@@ -48,13 +54,19 @@ export async function checkDocuments(
   const { plan } = pins;
   const facts = await readFacts(task, source, destination);
   const written = new Map(facts.collections.map((one) => [one.table, one.written]));
-  const request = { run: row.run, plan, keys, settings, written, report, signal };
+  const request = { run: row.run, plan, keys, settings, written, sealed, report, signal };
   const inspection = await inspectDocuments(request, source, destination);
   const names = new Map(plan.tables.map((table) => [table.id, tableText(table.destination)]));
   const name = (id: number) => names.get(id) ?? String(id);
   const checks = [
     ...judgeDocuments(plan, settings, facts),
     ...judgeLeakScan(settings.leaks.severity, inspection, [...names.values()]),
+    ...judgeSealed(
+      settings.leaks.severity,
+      sealed ? { sealed: sealedInspection(plan, settings, sealed, inspection.sealed, facts) } : {},
+      name,
+      'fields',
+    ),
     ...judgeResidual(settings.residual, inspection, name),
     ...judgeDrift(settings.drift, inspection, name),
     ...judgeGroups(settings, inspection),
@@ -67,4 +79,21 @@ export async function checkDocuments(
   };
   await insertCheckResult(ledgerOf(destination), record, segment);
   return checks;
+}
+
+function sealedInspection(
+  plan: Plan,
+  settings: CheckSettings,
+  by: SealedBy,
+  columns: readonly SealedColumn[],
+  { collections }: DocumentFacts,
+): SealedInspection {
+  const off = settings.recompute.severity === 'off' ? 'checks.recompute is off' : undefined;
+  const unopened = by.unopened ?? off;
+  return {
+    columns,
+    mixed: mixedFields(plan, by),
+    opened: collections.reduce((sum, { again }) => sum + again.opened, 0),
+    ...(unopened !== undefined && { unopened }),
+  };
 }

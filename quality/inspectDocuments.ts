@@ -10,14 +10,19 @@ import { type Ledger, ledgerOf } from '../mongo/ledger/store.js';
 import { target } from '../mongo/load/context.js';
 import { tableText } from '../plan/catalog.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
+import { isSealed } from '../plan/sealing.js';
 import { limit, sampleSizes } from './budget.js';
 import { DocumentCounts } from './documentDistributions.js';
 import type { Groups, Inspection, InspectProgress } from './inspection.js';
 import { DocumentScan } from './scan/documents.js';
 import { LeakScan } from './scan/leakScan.js';
+import type { SealedBy, SealedColumn } from './sealed.js';
+import { SealedLook } from './sealedDocuments.js';
 
 /** What looking at documents gave, beside what counts, references and a sample transformed again do. */
-export type DocumentInspection = Pick<Inspection, 'leaks' | 'residual' | 'distributions' | 'groups'>;
+export type DocumentInspection = Pick<Inspection, 'leaks' | 'residual' | 'distributions' | 'groups'> & {
+  readonly sealed: readonly SealedColumn[];
+};
 
 export interface InspectDocuments {
   readonly run: string;
@@ -26,6 +31,8 @@ export interface InspectDocuments {
   readonly settings: CheckSettings;
   /** Documents that the run wrote, by plan id. */
   readonly written: ReadonlyMap<number, number>;
+  /** What sealed values are judged by, where the run sealed any. */
+  readonly sealed?: SealedBy;
   readonly report?: (progress: InspectProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -81,6 +88,7 @@ export async function inspectDocuments(
     residual: inspected.flatMap((one) => one.scan.residual()),
     distributions: inspected.flatMap(({ before, after }) => before.compare(after)),
     groups: await passes.groups(),
+    sealed: await passes.sealed(inspected),
   };
 }
 
@@ -131,6 +139,26 @@ class Passes {
         for (const document of chunk) after.add(document);
       }
     }
+  }
+
+  /** An `upsert` shares its collection with documents that are not Lethe's: there those of the sample are looked at. */
+  async sealed(inspected: readonly Inspected[]): Promise<SealedColumn[]> {
+    const { plan, run, sealed: by, settings } = this.request;
+    if (!by || settings.leaks.severity === 'off') return [];
+    const renamed = await renamedBy(this.ledger, run);
+    const every = plan.mode === 'replace';
+    const found: SealedColumn[] = [];
+    for (const { table, ids } of inspected) {
+      if (!table.columns.some(isSealed)) continue;
+      const look = new SealedLook(table, by);
+      const place = target(run, plan.mode, table, renamed);
+      for await (const chunk of writtenDocuments(this.destination, place, every ? 'all' : ids, look.names)) {
+        this.refuseStopped();
+        for (const document of chunk) look.look(document);
+      }
+      found.push(...look.columns(every));
+    }
+    return found;
   }
 
   async confirm(inspected: readonly Inspected[]): Promise<void> {

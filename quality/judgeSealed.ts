@@ -12,6 +12,7 @@ export function judgeSealed(
   severity: Severity | 'off',
   { sealed }: Pick<Inspection, 'sealed'>,
   name: (id: number) => string,
+  what: 'columns' | 'fields' = 'columns',
 ): Check[] {
   if (!sealed || severity === 'off') return [];
   const { columns, mixed, opened } = sealed;
@@ -21,9 +22,9 @@ export function judgeSealed(
   const base = { name: 'sealed', observed: looked, details: { opened } } as const;
   const apart =
     mixed > 0
-      ? ` ${mixed} more columns are sealed in some of their rows only, and were not looked at for it.`
+      ? ` ${mixed} more ${what} are sealed in some of their rows only, and were not looked at for it.`
       : '';
-  const form = `${looked} values in ${columns.length} sealed columns are tokens, or stand for values whose day is over.${apart}`;
+  const form = `${looked} values in ${columns.length} sealed ${what} are tokens, or stand for values whose day is over.${apart}`;
   if (unopened !== undefined)
     return [
       ...faults,

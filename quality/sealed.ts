@@ -110,7 +110,7 @@ export async function lookAtSealed(
   return found;
 }
 
-function sealedHow({ branches }: ColumnPlan): Sealed | undefined {
+function sealedHow({ branches }: Pick<ColumnPlan, 'branches'>): Sealed | undefined {
   const specs = specsOf(branches).filter(({ name }) => name !== 'null');
   const [first] = specs;
   if (specs.length === 1 && first?.name === 'json') {
@@ -179,21 +179,44 @@ async function lookInside(
 ): Promise<void> {
   const text = `d.${quoteIdent(column)}::text`;
   const select = `SELECT CASE WHEN length(${text}) <= ${MOST_CHARACTERS} THEN ${text} END FROM ${from}`;
+  const look = lookerOf(sealed, tally);
+  for await (const [values] of readTexts(destination, select, 1))
+    for (const value of values!) if (value !== null) look(value);
+}
+
+/** Looks at one value after the other. */
+function lookerOf(sealed: Sealed, tally: Tally): (value: string) => void {
   const finders = sealed.rules.map((rule) => plainFinder(rule, tally.markers));
   const root = matcher(
     sealed.paths.map((path) => parsePath(path)).filter((path) => typeof path !== 'string'),
   );
-  for await (const [values] of readTexts(destination, select, 1)) {
-    for (const value of values!) {
-      if (value === null) continue;
-      const parts = sealed.kind === 'paths' ? leavesOf(value, root) : [{ text: value, rule: 0, bare: false }];
-      const found = parts.map(({ text: part, rule, bare }) => finders[rule]!(part, bare));
-      tally.take(
-        found.some(({ plain }) => plain),
-        found.flatMap(({ headers }) => headers),
-      );
-    }
-  }
+  return (value) => {
+    const parts = sealed.kind === 'paths' ? leavesOf(value, root) : [{ text: value, rule: 0, bare: false }];
+    const found = parts.map(({ text: part, rule, bare }) => finders[rule]!(part, bare));
+    tally.take(
+      found.some(({ plain }) => plain),
+      found.flatMap(({ headers }) => headers),
+    );
+  };
+}
+
+/** Counts what the values of one sealed field are. */
+export interface SealedField {
+  readonly counts: Pick<SealedColumn, 'looked' | 'plain' | 'foreign' | 'undated'>;
+  /** @param text Of a string; null for a value of another type, which a sealed one never is. */
+  take(text: string | null): void;
+}
+
+/** What looks at the values that a transformer sealed; undefined where nothing can be said of them without keys. */
+export function sealedField(apply: TransformerSpec, by: SealedBy): SealedField | undefined {
+  const sealed = sealedHow({ branches: [{ rule: '', apply }] });
+  if (!sealed) return undefined;
+  const tally = new Tally(sealed, by);
+  const look = lookerOf(sealed, tally);
+  return {
+    counts: tally.counts,
+    take: (text) => (text === null ? tally.take(true, []) : look(text)),
+  };
 }
 
 interface Part {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { withSealing } from '../../anonymize/sealing.js';
 import { fails } from '../../ledger/checks.js';
 import { type RunReport, reportBase, reportedPartitions, signReport } from '../../ledger/report.js';
 import type { RunRef } from '../../ledger/types.js';
@@ -18,6 +19,7 @@ import { settingsOf } from '../../quality/run.js';
 import type { Dependencies } from '../dependencies.js';
 import { countRun } from '../metrics.js';
 import { beating } from '../run.js';
+import { judgedBy, sealingOf } from '../sealing.js';
 import type { RunEnd, RunVerdict } from '../types.js';
 import { withoutDetails } from '../validate.js';
 import { type OpenDocumentRun, withDocumentRun, withDocumentSource } from './run.js';
@@ -27,10 +29,12 @@ export function validateRun(deps: Dependencies, ref: RunRef): Promise<RunVerdict
   return beating(() =>
     withDocumentRun(deps, ref, (run) =>
       withDocumentSource(deps, run, async (source) => {
-        const { ledger, pins, keys, row, destination } = run;
+        const { ledger, pins, row, destination } = run;
+        const { sealing } = await sealingOf(deps, pins);
         await advanceRun(ledger, ref.run, 'validating');
         const check = {
-          ...{ row, pins, keys, settings: settingsOf(pins.plan), segment: ref.replay ?? 0 },
+          ...{ row, pins, settings: settingsOf(pins.plan), segment: ref.replay ?? 0 },
+          ...{ keys: withSealing(run.keys, sealing), ...judgedBy(pins) },
           signal: run.signal,
           origin: 'run',
         } as const;

@@ -11,6 +11,7 @@ import type { Dependencies } from '../dependencies.js';
 import { tableOf } from '../load.js';
 import { batchMetrics } from '../metrics.js';
 import { beating, sessionName } from '../run.js';
+import { sealingOf } from '../sealing.js';
 import type { PartitionResult, TableResult } from '../types.js';
 import { type OpenDocumentRun, withDocumentRun, withDocumentSource } from './run.js';
 
@@ -60,6 +61,7 @@ async function load(
     source: { url: await deps.resolve(pins.source.url) },
     destination: { url: destinationUrl },
     jobKey: parseJobKey(await deps.resolve(ref.key)),
+    ...(await sealingOf(deps, pins)),
     ...{ consistency: plan.consistency, mode: plan.mode, execution: plan.execution, work },
     documents: plan.documents!,
     tables: tables.map((id) => tableOf(plan, id)),

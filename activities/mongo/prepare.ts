@@ -12,8 +12,8 @@ import { ledgerOf } from '../../mongo/ledger/store.js';
 import { planDocuments } from '../../mongo/planning.js';
 import { refusePlan } from '../../plan/refuse.js';
 import type { Dependencies } from '../dependencies.js';
-import { preparedTable, waitOf } from '../prepare.js';
-import { findInput } from '../resolve.js';
+import { pinnedRetention, preparedTable, waitOf } from '../prepare.js';
+import { findInput, withRetentionOf } from '../resolve.js';
 import { activityFailure, sessionName } from '../run.js';
 import type { PreparedRun, SyncJobInput } from '../types.js';
 
@@ -23,7 +23,9 @@ import type { PreparedRun, SyncJobInput } from '../types.js';
  */
 export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJobInput): Promise<PreparedRun> {
   try {
-    const { job, text } = await findInput(deps, input);
+    const loaded = await findInput(deps, input);
+    const { text } = loaded;
+    const job = await withRetentionOf(deps, loaded, input);
     const [sourceUrl, destinationUrl, keyText] = await Promise.all(
       [job.source.url, job.destination.url, job.key].map((reference) => deps.resolve(reference)),
     );
@@ -51,6 +53,7 @@ export async function prepareRun(deps: Dependencies, ref: RunRef, input: SyncJob
           runTime: new Date().toISOString(),
           source: { url: job.source.url },
           snapshot: job.source.snapshot,
+          ...(job.retention?.read && { retention: pinnedRetention(job.retention.read) }),
         };
         await insertRun(ledger, {
           ...{ run: ref.run, job: ref.job, mode: plan.mode, pins },

@@ -1,4 +1,5 @@
 import { activityInfo } from '@temporalio/activity';
+import { withSealing } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
 import { didYouMean } from '../../job/nearest.js';
 import { isOpen } from '../../ledger/states.js';
@@ -19,8 +20,9 @@ import type { Dependencies } from '../dependencies.js';
 import { tableOf } from '../load.js';
 import { isAlive } from '../open.js';
 import { preparedTable } from '../prepare.js';
-import { findInput } from '../resolve.js';
+import { findInput, withRetentionOf } from '../resolve.js';
 import { beating } from '../run.js';
+import { retentionOfReplay, sealingOf } from '../sealing.js';
 import type { BegunReplay, ReplayedRows, ReplayInput, ReplayPass } from '../types.js';
 import { type OpenDocumentRun, withDocumentRun, withDocumentSource } from './run.js';
 
@@ -102,8 +104,11 @@ async function planReplay(deps: Dependencies, run: OpenDocumentRun, input: Repla
   const { pins, destination } = run;
   const asPinned = { plan: pins.plan, jobText: pins.jobText, warnings: [] as string[] };
   if (!input.file && !input.job) return asPinned;
-  const { job, text } = await findInput(deps, input);
+  const loaded = await findInput(deps, input);
+  const { text } = loaded;
   if (text === pins.jobText) return asPinned;
+  const retention = retentionOfReplay(pins, loaded.job);
+  const job = await withRetentionOf(deps, loaded, input, retention);
   return withDocumentSource(deps, run, async (source) => {
     const planned = await planDocuments(job, source, destination);
     refusePlan(planned.plan);
@@ -213,7 +218,9 @@ export function replayRows(deps: Dependencies, ref: RunRef, pass: ReplayPass): P
   return beating(() =>
     withDocumentRun(deps, ref, (run) =>
       withDocumentSource(deps, run, async (source) => {
-        const { pins, keys, destination, ledger, signal } = run;
+        const { pins, destination, ledger, signal } = run;
+        const { sealing } = await sealingOf(deps, pins);
+        const keys = withSealing(run.keys, sealing);
         const { table, batches } = pass;
         const task = {
           ...{ run: ref.run, replay: ref.replay ?? 0, mode: pins.plan.mode, keys },

@@ -162,7 +162,10 @@ export class Assembler {
       const values = this.encoded[target - 1]!;
       const item = this.edits.item[slot]!;
       if (values.values[item] === null) out[typeAt] = BSON.null;
-      else putValue(values, item, this.subtype(slot, document), out, at);
+      else {
+        if (values.retyped) out[typeAt] = values.type;
+        putValue(values, item, this.subtype(slot, document), out, at);
+      }
     } else if (target === EMPTY) out[typeAt] = BSON.null;
   }
 }

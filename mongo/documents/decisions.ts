@@ -7,6 +7,7 @@ import { BSON, TYPE_NAMES } from './bson.js';
 import { columnTypeOf } from './columnTypes.js';
 import { type Codes, DERIVED, DESCEND, DROP, EMPTY, KEEP, type Pattern, REFUSE } from './match.js';
 import { type FieldPath, parseFieldPath, plainNames } from './paths.js';
+import { SEALED, sealedFrom } from './sealed.js';
 import { KEY_NAME, type TargetRule } from './target.js';
 import type { BsonType, CollectionRules, DerivedField, FieldRule, FieldSpec } from './types.js';
 
@@ -180,13 +181,17 @@ class Compiler {
     const accepted =
       type.kind === 'other' ? 'it is kept, emptied, dropped or refused' : transformer.accepts(type, options);
     if (accepted !== true) return `${spec.name} cannot take ${type.name}: ${accepted}`;
+    const sealed = spec.name === SEALED ? sealedFrom(spec, type, output) : undefined;
+    if (typeof sealed === 'string') return `${spec.name} cannot take ${type.name}: ${sealed}`;
     for (const need of transformer.needs?.(options) ?? []) this.source(need);
     return this.targets.push({
       rule,
       path,
       type: byte,
-      output,
-      transform: compileColumn(spec, type, this.keys.domain(domain), this.shared),
+      output: sealed?.output ?? output,
+      transform: sealed
+        ? sealed.compile(this.keys.domain(domain), this.keys.sealing)
+        : compileColumn(spec, type, this.keys.domain(domain), this.shared, this.keys.sealing),
       ...{ spec, columnType: type, domain },
       mayEqualInput: transformer.proof(type, options).mayEqualInput,
       blind: spec.name === 'constant',

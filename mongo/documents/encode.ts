@@ -13,6 +13,8 @@ export interface Encoded {
   readonly form: Form;
   /** Type byte of the element. */
   readonly type: number;
+  /** It is not the type of the values that went in. Default false. */
+  readonly retyped?: boolean;
   readonly values: Column;
   readonly bytes: Uint8Array;
   /** Value i is `bytes[offsets[i] .. offsets[i + 1])`; null takes none. */
@@ -33,7 +35,8 @@ export function encode(
   if (target.isText) {
     const name = output === KEY_NAME;
     if (name) refuseNames(values, (row, reason) => fail(target.documents[row]!, reason));
-    return { form: name ? 'name' : 'text', type: output, values, ...packText(values) };
+    const retyped = output !== target.rule.type;
+    return { form: name ? 'name' : 'text', type: output, retyped, values, ...packText(values) };
   }
   const misfit = (row: number) =>
     fail(target.documents[row]!, `what the transformer makes is no ${typeName(output)}`);

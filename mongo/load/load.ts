@@ -1,4 +1,5 @@
 import { type JobKeys, jobKeys } from '../../anonymize/keys.js';
+import { withSealing } from '../../anonymize/sealing.js';
 import { LetheError } from '../../errors/errors.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
@@ -41,7 +42,10 @@ interface Ends {
 }
 
 async function loadAll({ task, source, destination, progress, signal }: Ends): Promise<DocumentsResult> {
-  const keys = jobKeys(task.jobKey, task.consistency === 'run' ? task.run : undefined);
+  const keys = withSealing(
+    jobKeys(task.jobKey, task.consistency === 'run' ? task.run : undefined),
+    task.sealing,
+  );
   const ledger = ledgerOf(destination);
   let total: DocumentsResult = { rows: 0, bytes: 0, quarantined: 0 };
   for (const table of task.tables) {

@@ -13,6 +13,7 @@ import { renamedBy } from '../ledger/runs.js';
 import { openKey } from '../ledger/seals.js';
 import type { BatchDocument, Ledger, QuarantineDocument } from '../ledger/store.js';
 import { WAITING } from '../ledger/summary.js';
+import { type Recognizer, recognizerOf } from '../recognize.js';
 import { insertRaw, upsertRaw, type WriteError, type WriteTarget } from '../wire.js';
 import { NO_ID, refusedIn, Tally } from './chunk.js';
 import { target, whereOf } from './context.js';
@@ -58,9 +59,11 @@ export async function replayDocuments(
   ledger: Ledger,
   signal: AbortSignal,
 ): Promise<ReplayOutcome> {
-  const transform = await prepareDocuments(task.table.collection!.rules, task.keys);
+  const { rules } = task.table.collection!;
+  const transform = await prepareDocuments(rules, task.keys);
+  const recognizer = await recognizerOf(rules, task.keys);
   try {
-    return await new Pass(task, transform, source, destination, ledger).all(signal);
+    return await new Pass(task, transform, recognizer, source, destination, ledger).all(signal);
   } catch (error) {
     throw sanitize(error, `replaying ${tableText(task.table.source)}`);
   }
@@ -76,6 +79,7 @@ class Pass {
   constructor(
     private readonly task: ReplayTask,
     private readonly transform: DocumentTransform,
+    private readonly recognizer: Recognizer,
     private readonly source: Connection,
     private readonly destination: Connection,
     private readonly ledger: Ledger,
@@ -245,12 +249,12 @@ class Pass {
       .find({ _id: { $in: ids } } as Filter<Document>, { raw: true })
       .toArray()) as unknown as Uint8Array[];
     const there = new Map(found.map((document) => [idText(idOf(document)!), document]));
-    return new Set(
-      taken.filter((index) => {
-        const { id, document } = outputs[index]!;
-        const other = there.get(idText(id));
-        return other !== undefined && Buffer.compare(other, document) === 0;
-      }),
-    );
+    const pairs = taken.flatMap((index) => {
+      const { id, document } = outputs[index]!;
+      const other = there.get(idText(id));
+      return other ? [{ index, made: document, there: other }] : [];
+    });
+    const compared = this.recognizer.compare(pairs);
+    return new Set(pairs.filter((_, at) => compared[at]!.same).map(({ index }) => index));
   }
 }

@@ -1,3 +1,4 @@
+import type { SealingKeys } from '../../anonymize/sealing.js';
 import type { DocumentsPlan } from '../../plan/documents/types.js';
 import type { ExecutionPlan, TablePlan } from '../../plan/plan.js';
 
@@ -12,6 +13,8 @@ export interface DocumentsTask {
   readonly destination: { readonly url: string };
   /** The job key, 32 bytes. */
   readonly jobKey: Uint8Array;
+  /** Day keys, where the job seals. */
+  readonly sealing?: SealingKeys;
   readonly consistency: 'job' | 'run';
   readonly mode: 'replace' | 'upsert';
   readonly execution: ExecutionPlan;

@@ -1,7 +1,9 @@
 import type { JobKeys } from '../../anonymize/keys.js';
+import { nestedSpecs } from '../../anonymize/registry.js';
 import { BSON, TYPE_NAMES } from '../documents/bson.js';
 import { compileDecisions, type Decisions } from '../documents/decisions.js';
 import { buildStates, DROP, type FieldState, KEEP, REFUSE } from '../documents/match.js';
+import { SEALED } from '../documents/sealed.js';
 import { KEY_NAME } from '../documents/target.js';
 import type { CollectionRules } from '../documents/types.js';
 import { all, type Branch, isDerived, isWhole, Places, when } from './places.js';
@@ -40,6 +42,8 @@ export type Compiled = { readonly pushdown: Pushdown } | { readonly refused: rea
  * to the worker by `allowed` and `made`; what it can do in none is refused, with the reason.
  */
 export function compilePushdown(rules: CollectionRules, keys: JobKeys, options: PushdownOptions): Compiled {
+  const sealed = sealedPaths(rules);
+  if (sealed.length > 0) return { refused: sealed };
   const decisions = compileDecisions(rules, keys);
   const refused = refusals(decisions);
   if (refused.length > 0) return { refused };
@@ -51,6 +55,17 @@ export function compilePushdown(rules: CollectionRules, keys: JobKeys, options: 
   if (impossible.length > 0) return { refused: impossible };
   const root = buildStates(decisions.patterns, decisions.unlisted, decisions.derivedCodes);
   return new Compiler(decisions, values, root).compile();
+}
+
+function sealedPaths({ fields, derive = [] }: CollectionRules): string[] {
+  const seals = (value: unknown) => [...nestedSpecs(value)].some(({ name }) => name === SEALED);
+  const paths = [
+    ...fields.flatMap(({ path, apply, types }) => (seals([apply, types]) ? path : [])),
+    ...derive.flatMap(({ name, apply }) => (seals(apply) ? name : [])),
+  ];
+  return paths.map(
+    (path) => `${path}: retain seals with day keys and random salts, which stay in the workers`,
+  );
 }
 
 function refusals({ patterns }: Decisions): string[] {

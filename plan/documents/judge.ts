@@ -5,6 +5,7 @@ import { findTransformer, proofOf } from '../effects.js';
 import type { Findings } from '../findings.js';
 import type { TablePlan } from '../plan.js';
 import type { FieldReference } from './domains.js';
+import { judgeSealedFields } from './sealing.js';
 import type {
   CatalogCollection,
   CatalogDocumentIndex,
@@ -70,6 +71,7 @@ interface OneCollection {
 /** What is to be said about one collection: its `_id`, unique indexes, options, and fields that nobody decided. */
 export function judgeCollection(one: OneCollection, findings: Findings): void {
   judgeId(one, findings);
+  judgeSealedFields(one, findings);
   judgeUnique(one, findings);
   judgeSample(one, findings);
   const { job, collection, own, references } = one;
@@ -151,7 +153,7 @@ function judgeId({ collection, rules, own }: OneCollection, findings: Findings):
         `Every document needs its _id: ${spec.name} is no decision for it. Use keep, permute or hash.`,
         place,
       );
-    } else if (isUnproved(spec)) {
+    } else if (spec.name !== 'retain' && isUnproved(spec)) {
       findings.refuse(
         'unproved-unique',
         `_id becomes ${spec.name}, which may give two documents one _id. Use permute, hash or uuid.`,

@@ -6,7 +6,7 @@ import type { TablePlan } from '../../plan/plan.js';
 import type { Residual } from '../inspection.js';
 import { personalKinds } from '../residual.js';
 import { type Draws, drawsOf } from './chance.js';
-import { type RowValues, roleOf } from './identifying.js';
+import { partsOf, type RowValues, roleOf } from './identifying.js';
 import type { LeakScan } from './leakScan.js';
 import { MOST_CHARACTERS } from './words.js';
 
@@ -113,7 +113,7 @@ export class DocumentScan {
 
   private add({ spec }: Leaf, text: string, into: RowValues): void {
     const role = spec ? roleOf(spec) : 'value';
-    if (role !== 'none') into[role].push(text);
+    if (role !== 'none') into[role].push(...(spec ? partsOf([spec])(text) : [text]));
   }
 
   private isKept({ spec }: Leaf): boolean {

@@ -88,7 +88,7 @@ function plainTaker(specs: readonly TransformerSpec[], type: ColumnType): Extrac
 }
 
 /** What of a value its transformers change: all of it, or what `retain` finds in it. */
-function partsOf(specs: readonly TransformerSpec[]): (value: string) => string[] {
+export function partsOf(specs: readonly TransformerSpec[]): (value: string) => string[] {
   const patterns = specs.map(({ name, options }) => (name === 'retain' ? options.pattern : undefined));
   if (!patterns.every((pattern) => typeof pattern === 'string')) return (value) => [value];
   return (value) => patterns.flatMap((pattern) => findMatches(value, patternOf(pattern)));

@@ -1,24 +1,47 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { Decimal128, type Document, Double, Int32, Long } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
 import { openingOf, sealingOf } from '../../activities/sealing.js';
-import { parseJobKey } from '../../anonymize/keys.js';
+import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
+import { withCheckedDestination } from '../../cli/validations.js';
 import { LetheError } from '../../errors/errors.js';
+import { parseJob } from '../../job/load.js';
 import { resolveReference } from '../../job/references.js';
+import { Findings } from '../../ledger/audit/findings.js';
 import { fails, warns } from '../../ledger/checks.js';
+import type { BatchRecord } from '../../ledger/records.js';
 import type { Pins } from '../../ledger/types.js';
+import { auditDocumentSample } from '../../mongo/audit.js';
+import { readLedgerOf } from '../../mongo/ledger/records.js';
+import { readPins } from '../../mongo/ledger/runs.js';
+import { ledgerOf } from '../../mongo/ledger/store.js';
 import { copyOut } from '../../postgres/copy/out.js';
 import { query } from '../../postgres/session.js';
 import { judgeSealed } from '../../quality/judgeSealed.js';
 import { settingsOf } from '../../quality/run.js';
 import { type InspectTask, inspectRun } from '../../quality/task.js';
 import { addDays, dayAt } from '../../retention/token/day.js';
+import { revealObjects } from '../../retention/token/objects.js';
 import { Revealer } from '../../retention/token/revealer.js';
 import { Keyring } from '../../retention/token/ring.js';
 import { revealTexts } from '../../retention/token/text.js';
+import { withEnds } from '../engine/mongo-fixture.js';
+import { mongo } from '../harness/servers.js';
 import { expectWholeLedger } from './compare.js';
-import { ask, committed, type Ends, failureOf, inside, openStage, type Stage, until } from './fixture.js';
+import {
+  ask,
+  committed,
+  type Ends,
+  failureOf,
+  inside,
+  openStage,
+  runOf,
+  type Stage,
+  until,
+} from './fixture.js';
 import { WorkerProcess } from './processes.js';
+import { replay } from './replay-fixture.js';
 import { type RetainScene, retainScene } from './retain-fixture.js';
 import { historiesOf } from './secrets.js';
 import { whileCopyWaits } from './stuck.js';
@@ -203,6 +226,169 @@ describe('a sync that seals', () => {
       expect.stringMatching(/^1 of \d+ values of event\.ip are tokens of a policy/),
     ]);
     expect(JSON.stringify(told)).not.toMatch(new RegExp(PLAIN.replaceAll('\\\\', '\\')));
+  });
+});
+
+describe('a sync of documents that seals', () => {
+  const EVENTS = 120;
+  const oldest = addDays(dayAt(Date.now()), -29);
+  const dayOf = (i: number) => addDays(dayAt(Date.now()), -(i % 40 < 26 ? i % 40 : (i % 40) + 10));
+  const event = (i: number) => ({
+    _id: i,
+    at: new Date(`${dayOf(i)}T08:00:00Z`),
+    tenant: i % 3 === 0 ? 'lines' : 'other',
+    ...(i % 7 > 0 && { ip: `10.1.0.${i}` }),
+    line: `GET /${i} from 10.2.0.${i} in 3 ms`,
+    mail: `person${i}@marker.example`,
+    hops: [{ ip: `10.3.0.${i}`, ms: i }, { ip: null }],
+    client: {
+      name: `agent ${i}`,
+      port: new Int32(i),
+      load: new Double(i + 0.25),
+      seen: Long.fromNumber(i),
+      big: Long.fromString('9007199254740993'),
+      ok: i % 2 === 0,
+      cost: Decimal128.fromString('1.10'),
+      tags: [`tag ${i}`],
+    },
+  });
+  const FIELDS = `
+      at: keep
+      tenant: keep
+      ip: { retain: { policy: ip, date: at } }
+      line: { retain: { policy: us, pattern: ipv4 } }
+      mail: drop
+      hops[].ip: { retain: { policy: nu, date: at } }
+      hops[].ms: keep
+      client: { retain: { policy: { by: tenant, map: { lines: us }, default: ip } } }
+      client.name: keep`;
+  /** What a reader must find of it. */
+  const readable = (i: number) => {
+    const { mail, ...rest } = event(i);
+    const over = dayOf(i) < oldest;
+    const { name, port, load, seen, big, ok, cost, tags } = rest.client;
+    return {
+      ...rest,
+      ...(rest.ip !== undefined && over && { ip: '[expired]' }),
+      hops: [{ ip: over ? null : `10.3.0.${i}`, ms: i }, { ip: null }],
+      client: {
+        ...{ name, port: port.value, load: load.value, seen: Number(seen), big: String(big) },
+        ...{ ok, cost: String(cost), tags },
+      },
+      sealedMail: mail,
+    };
+  };
+  const PLAIN_MAIL = /10\.[123]\.0\.|marker\.example/;
+
+  it('leaves tokens that read back, of any type and depth; a replay seals what waited, and the checks look at it all', async () => {
+    const server = await mongo();
+    const [from, to] = [server.database('events'), server.database('copy')];
+    const events = (database: string) => server.client.db(database).collection<{ _id: number }>('event');
+    await events(from).insertMany(Array.from({ length: EVENTS }, (_, i) => event(i)));
+    await events(from).updateOne({ _id: 5 }, { $unset: { at: '' } });
+    const id = randomUUID().replaceAll('-', '').toUpperCase();
+    const env = { [`S_${id}`]: server.url(from), [`D_${id}`]: server.url(to), [`K_${id}`]: scene.ends.key };
+    Object.assign(process.env, env);
+    const text = `job: documents
+source: { mongodb: env:S_${id} }
+destination: { mongodb: env:D_${id} }
+key: env:K_${id}
+retention: ./retention.yaml
+batchRows: 100
+onFailure: { quarantine: 10 }
+collections:
+  ${from}.event:
+    fields: ${FIELDS}
+    derive: { sealedMail: { from: mail, apply: { retain: us } } }
+`;
+    const file = { name: 'documents.yaml', text, retention: { name: 'retention.yaml', text: scene.text } };
+    const handle = await stage.start('documents', { file });
+    const { type, message } = await failureOf(handle);
+    expect({ type, message }).toMatchObject({ type: 'RowsQuarantined' });
+    const run = await runOf(handle);
+    const ledger = (name: string) => server.client.db(to).collection(`lethe.${name}`);
+    const [waiting] = await ledger('quarantine').find({}).toArray();
+    expect(waiting?.message).toMatch(/^ip: .*has no day/);
+
+    await events(from).updateOne({ _id: 5 }, { $set: { at: event(5).at } });
+    const { verdict, replayed } = await (await replay(stage, run, { file })).result();
+    expect(replayed).toEqual({ copied: 1, gone: 0 });
+    expect(verdict).toMatchObject({ ok: true, rows: EVENTS });
+    expect(verdict.checks.filter(({ ok }) => !ok)).toEqual([]);
+    const told = verdict.checks.find(({ name }) => name === 'sealed')!;
+    expect(told.message).toMatch(/values in 6 sealed fields .* were opened, and hold what the source does/);
+    expect(Number(/(\d+) were opened/.exec(told.message)![1])).toBeGreaterThan(8 * EVENTS);
+
+    const keyring = new Keyring(await scene.source.rings());
+    const copied = await events(to).find({}, { promoteValues: true }).sort({ _id: 1 }).toArray();
+    expect(JSON.stringify(copied)).not.toMatch(PLAIN_MAIL);
+    const read = (objects: Document[], context: string, takes: (policy: string) => boolean) =>
+      revealObjects(new Revealer(keyring, context), objects, { takes });
+    const revealed = read(
+      read(copied, '', (policy) => policy !== 'us'),
+      'lines',
+      (policy) => policy === 'us',
+    );
+    expect(revealed).toEqual(Array.from({ length: EVENTS }, (_, i) => readable(i)));
+
+    const { job } = parseJob(text, 'documents.yaml');
+    const check = async () =>
+      (await withCheckedDestination(job!, async (ended) => {
+        const [row] = await ended.runs();
+        return ended.check(row!, { report: () => undefined, signal: new AbortController().signal });
+      }))!;
+    expect((await check()).filter(fails)).toEqual([]);
+    const change = (_id: number, set: object) => events(to).updateOne({ _id }, { $set: set });
+    const tokenOf = (_id: number) => String((copied as Document[]).find((one) => one._id === _id)!.ip);
+    await change(41, { ip: '10.1.0.41' });
+    await change(42, { 'client.port': new Int32(42) });
+    await change(43, { line: 'GET /43 from 10.2.0.43 in 3 ms' });
+    await change(44, { ip: tokenOf(44).replace('ip', 'us') });
+    await change(45, { 'client.tags.0': tokenOf(45) });
+    const found = await check();
+    const sealed = found.filter(({ name }) => name === 'sealed');
+    expect(sealed.filter(fails).map(({ column, observed }) => [column, observed])).toEqual([
+      ['client.*', 1],
+      ['ip', 1],
+      ['line', 1],
+    ]);
+    expect(sealed.filter(warns).map(({ column }) => column)).toEqual(['ip']);
+    // A token of another value is found where both are opened.
+    expect(found.find(({ name, ok }) => name === 'recompute' && !ok)?.message).toMatch(
+      /^[45] of 120 documents/,
+    );
+    expect(JSON.stringify(found)).not.toMatch(PLAIN_MAIL);
+
+    const audited = await withEnds(
+      { sourceUrl: server.url(from), destinationUrl: server.url(to) },
+      async (_, destination) => {
+        const findings = new Findings();
+        const batches: BatchRecord[] = [];
+        for await (const batch of (await readLedgerOf(ledgerOf(destination), run)).batches)
+          if (batch.facts.bounds !== '') batches.push(batch);
+        await auditDocumentSample(
+          {
+            ...{
+              run,
+              keys: jobKeys(parseJobKey(scene.ends.key)),
+              source: { url: server.url(from), elsewhere: false },
+            },
+            pins: [await readPins(ledgerOf(destination), run)],
+            batches,
+            evidence: async () => undefined,
+          },
+          findings,
+        );
+        return findings.list();
+      },
+    );
+    expect(audited).toMatchObject([
+      // The document that was mended.
+      { kind: 'changed', message: expect.stringContaining('Batch 0') },
+      { kind: 'unchecked', message: expect.stringContaining('has sealed fields') },
+    ]);
+    await server.close();
+    for (const name of Object.keys(env)) delete process.env[name];
   });
 });
 
