@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { parseJob } from '../../job/load.js';
+import { withRetentionText } from '../../job/retention/ofJob.js';
+import { judgePushdown } from '../../mongo/pushdown/judge.js';
 import { buildDocumentPlan } from '../../plan/documents/build.js';
 import type { CatalogCollection, DocumentCatalog, SampledFields } from '../../plan/documents/types.js';
 import type { Plan } from '../../plan/plan.js';
+import { isSealed, retainsOfPlan } from '../../plan/sealing.js';
 
 const HEAD = 'job: shop\nsource: { mongodb: env:S }\ndestination: { mongodb: env:D }\nkey: env:K\n';
 
@@ -121,6 +124,62 @@ describe('names', () => {
     expect(refusals(plan('collections: { shop.custmers: { skip: false } }\n'))).toEqual([
       'unknown-collection',
     ]);
+  });
+});
+
+describe('sealed fields', () => {
+  const POLICIES =
+    'retention:\n  stores: { main: { postgres: env:K, masters: { env: M }, signing: env:G } }\n' +
+    '  policies: [{ id: ip, window: 30 }, { id: us, window: 90, context: users }]\n';
+  const sealed = (rules: string, source = catalog('shop', SHOP), head = 'retention: ./r.yaml\n'): Plan => {
+    const { job, mistakes } = parseJob(`${HEAD}${head}${rules}`, 'job.yaml');
+    if (!job) throw new Error(mistakes.map(({ message }) => message).join('\n'));
+    const read = withRetentionText(job, { name: 'r.yaml', text: POLICIES });
+    return buildDocumentPlan({ job: read, source, destination: catalog('copy', []) });
+  };
+  const customers = (fields: string, more = '') =>
+    `${more}collections: { shop.customers: { fields: ${fields} } }\n`;
+
+  test('are planned with their policies, whole, in part, below a path, by type and derived', () => {
+    const made = sealed(
+      'collections: { shop.customers: { fields: { a.b: { retain: ip }, at: keep, line: { retain: { policy: us, pattern: ipv4, date: at } },' +
+        ' n: { types: { int: { retain: { policy: { by: t, map: { x: us }, default: ip } } }, else: keep } } },' +
+        ' derive: { s: { from: m, apply: { retain: us } } } } }\n',
+    );
+    expect(refusals(made)).toEqual([]);
+    const table = made.tables.find(({ source }) => source.name === 'customers')!;
+    expect(table.columns.filter(isSealed).map(({ name }) => name)).toEqual(['a.b', 'line', 'n', 's']);
+    expect(retainsOfPlan(made).map(({ policy }) => policy)).toHaveLength(4);
+  });
+
+  test.each([
+    [customers('{ _id: { retain: ip } }'), 'sealed-id'],
+    [customers('{ x: { retain: iq } }'), 'unknown-policy'],
+    [customers('{ x: { retain: { policy: ip, date: x.at } } }'), 'sealed-by-itself'],
+    [customers('{ x: { apply: { retain: ip }, special: keep } }'), 'sealed-special'],
+    [customers('{ accounts: { retain: ip } }', REFERENCE), 'sealed-reference'],
+  ])('%s is refused', (rules, code) => {
+    expect(refusals(sealed(rules))).toEqual([code]);
+  });
+
+  test('need a retention file, and unique indexes that the job accepts', () => {
+    expect(refusals(sealed(customers('{ x: { retain: ip } }'), catalog('shop', SHOP), ''))).toEqual([
+      'no-retention',
+    ]);
+    const indexes = [{ name: 'x_1', paths: ['x'], unique: true, definition: '{}' }];
+    const source = catalog('shop', [collection('customers', { indexes, options: '{"validator":{}}' })]);
+    const made = sealed(customers('{ x: { retain: ip } }'), source);
+    expect(refusals(made)).toEqual(['unproved-unique']);
+    expect(made.findings.map(({ code }) => code)).toContain('sealed-validator');
+  });
+
+  test('are not pushed down', () => {
+    const pushed = sealed(
+      'collections: { shop.customers: { pushdown: true, fields: { x: { retain: ip } } } }\n',
+    );
+    expect(judgePushdown(pushed, true)[0]?.message).toContain(
+      'x: retain seals with day keys and random salts, which stay in the workers',
+    );
   });
 });
 

@@ -2,12 +2,18 @@ import fc from 'fast-check';
 import { BSON as Bson } from 'mongodb';
 import { describe, expect, it } from 'vitest';
 import { jobKeys } from '../../../anonymize/keys.js';
+import { BLIND, sealingWith } from '../../../anonymize/sealing.js';
 import { Assembler } from '../../../mongo/documents/assemble.js';
 import { compileDocuments } from '../../../mongo/documents/compile.js';
 import { Edits } from '../../../mongo/documents/edits.js';
 import type { Encoded } from '../../../mongo/documents/encode.js';
 import { parseFields } from '../../../mongo/documents/rules.js';
 import type { CollectionRules } from '../../../mongo/documents/types.js';
+import { recognizerOf } from '../../../mongo/recognize.js';
+import { revealObjects } from '../../../retention/token/objects.js';
+import { Revealer } from '../../../retention/token/revealer.js';
+import { Keyring } from '../../../retention/token/ring.js';
+import { ringOf } from '../retention/scene.js';
 import { transformDecoded } from './decoding.js';
 import { anyDocument, anyScalar, EVERY_TYPE, type RawValue, raw, rawDocument } from './raw.js';
 
@@ -436,6 +442,98 @@ describe('a document that grows', () => {
     ]);
     const { refused } = apply(rules({ big: 'keep', a: { constant: 'x'.repeat(100) } }), document);
     expect(refused[0]!.reason).toBe('larger than 16 MB after its transformation');
+  });
+});
+
+describe('sealed values', () => {
+  const DAYS = ['2026-03-08', '2026-03-09', '2026-03-10'];
+  const base = { name: 'x', window: 3, store: 'main', context: '', expired: '[expired]' };
+  const policy = { ...base, id: 'ip', deterministic: false, requireGrade: 'bestEffort' } as const;
+  const rings = [ringOf(DAYS)];
+  const sealing = sealingWith({ day: DAYS[2]!, policies: { ip: policy }, rings, contexts: [] });
+  const revealer = new Revealer(new Keyring(rings), '');
+
+  it.each([
+    ['string', raw.string('192.0.2.7'), '192.0.2.7'],
+    ['int', raw.int(-7), -7],
+    ['double', raw.double(1.5), 1.5],
+    ['long', raw.long(7n), 7],
+    ['long beyond 2^53', raw.long(9007199254740993n), '9007199254740993'],
+    ['bool', raw.bool(false), false],
+    ['decimal', raw.decimal(Bson.Decimal128.fromString('1.10').bytes), '1.10'],
+    ['date', raw.date(0n), '1970-01-01T00:00:00.000Z'],
+    ['objectId', raw.objectId('507f1f77bcf86cd799439011'), '507f1f77bcf86cd799439011'],
+    ['null', raw.null(), null],
+  ])('of type %s become strings that read back, and the rest keeps its bytes', (_, value, read) => {
+    const given = rules({ a: { retain: 'ip' } }, 'keep', { d: { from: 'a', apply: { retain: 'ip' } } });
+    const document = rawDocument([
+      ['x', raw.int(1)],
+      ['a', value],
+      ['z', raw.string('end')],
+    ]);
+    const { documents, refused } = compileDocuments(given, { ...keys, sealing }).apply([document]);
+    expect(refused).toEqual([]);
+    const made = Bson.deserialize(documents[0]!);
+    if (read !== null)
+      expect([made.a, made.d]).toEqual(Array(2).fill(expect.stringMatching(/^lt1\.ip260310\./)));
+    expect(revealObjects(revealer, [made])).toEqual([{ x: 1, a: read, z: 'end', d: read }]);
+  });
+
+  it('are dated by a field of the document; days that are over, and documents without one, are no plain text', () => {
+    const given = rules({ 'l[].a': { retain: { policy: 'ip', date: 'm.at' } } }, 'keep');
+    const document = (at: string | null) =>
+      rawDocument([
+        ['m', raw.object([['at', at === null ? raw.null() : raw.date(BigInt(Date.parse(at)))]])],
+        ['l', raw.array([raw.object([['a', raw.int(5)]])])],
+      ]);
+    const { documents, refused } = compileDocuments(given, { ...keys, sealing }).apply([
+      document('2026-03-09T23:59:00Z'),
+      document('2026-02-01T00:00:00Z'),
+      document(null),
+    ]);
+    expect(Bson.deserialize(documents[0]!).l[0].a).toMatch(/^lt1\.ip260309\./);
+    expect(Bson.deserialize(documents[1]!).l).toEqual([{ a: '[expired]' }]);
+    expect(documents[2]).toBeNull();
+    expect(refused).toMatchObject([{ index: 2, path: 'l[].a' }]);
+  });
+
+  it.each([
+    [{ 'a.*~': { retain: 'ip' } }, 'names of fields should not'],
+    [
+      { a: { types: { int: { retain: { policy: 'ip', pattern: 'ipv4' } }, else: 'keep' } } },
+      'a pattern looks into texts',
+    ],
+    [{ a: { types: { binData: { retain: 'ip' }, else: 'keep' } } }, 'has no text to seal'],
+    [{ a: { retain: { policy: 'ip', date: 'x[]' } } }, 'no path of names alone'],
+  ])('%j is refused with the reason', (fields, message) => {
+    expect(() => compileDocuments(rules(fields), { ...keys, sealing })).toThrow(message);
+  });
+
+  it('are recognized by what they hold, all else by its bytes', async () => {
+    const given = rules({ a: { retain: 'ip' }, 'c.d': 'keep' }, 'keep');
+    const recognizer = await recognizerOf(given, { ...keys, sealing });
+    const blind = await recognizerOf(given, { ...keys, sealing: BLIND });
+    const make = (a: RawValue, n: number) => {
+      const document = rawDocument([
+        [
+          'a',
+          raw.object([
+            ['b', a],
+            ['r', raw.double(Number.NaN)],
+          ]),
+        ],
+        ['n', raw.int(n)],
+      ]);
+      return compileDocuments(rules({ 'a.b': { retain: 'ip' } }, 'keep'), { ...keys, sealing }).apply([
+        document,
+      ]).documents[0]!;
+    };
+    const made = make(raw.string('x'), 1);
+    const others = [make(raw.string('x'), 1), make(raw.string('y'), 1), make(raw.string('x'), 2)];
+    const pairs = others.map((there) => ({ made, there }));
+    expect(recognizer.seals).toBe(true);
+    expect(recognizer.compare(pairs).map(({ same }) => same)).toEqual([true, false, false]);
+    expect(blind.compare(pairs).map(({ same }) => same)).toEqual([true, true, false]);
   });
 });
 
