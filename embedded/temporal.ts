@@ -90,6 +90,8 @@ function serverArguments(port: number, uiPort: number, stateIn: string | undefin
     ...['server', 'start-dev', '--headless=false', '--ip', '127.0.0.1', '--log-level', 'warn'],
     ...['--port', String(port), '--ui-port', String(uiPort)],
     ...(stateIn === undefined ? [] : ['--db-filename', join(stateIn, 'temporal.db')]),
+    // Timers come up to so much late; the default is a second, which short back-offs would last.
+    ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="20ms"'],
     ...attributes.flatMap((attribute) => ['--search-attribute', attribute]),
   ];
 }
