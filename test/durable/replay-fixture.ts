@@ -3,16 +3,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
 import { auditLedger } from '../../ledger/audit/audit.js';
 import type { RunReport } from '../../ledger/report.js';
 import { copyOut } from '../../postgres/copy/out.js';
 import { readLedgerOf } from '../../postgres/ledger/records.js';
 import { openBounds } from '../../postgres/load/seals.js';
-import { type ReplayHandle, startReplay } from '../../workers/runs.js';
+import { type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import type { ReplayWorkflowInput } from '../../workflows/replayFailedBatches.js';
-import { type Ends, inside, openEnds, type Stage } from './fixture.js';
+import { catalogText } from '../engine/saga-fixture.js';
+import {
+  ask,
+  type Ends,
+  failureOf,
+  inside,
+  jobFile,
+  openEnds,
+  openStage,
+  runOf,
+  type Stage,
+  type StageOptions,
+} from './fixture.js';
 
 /*
  * A source whose destination is stricter: a unique badge, an age below 150, a nick of at most 20 characters. Seven rows
@@ -97,6 +109,108 @@ export async function replayFailure(handle: ReplayHandle): Promise<{ type: strin
     const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
     if (!(cause instanceof ApplicationFailure)) throw error;
     return { type: cause.type ?? '', message: cause.message };
+  }
+}
+
+/** The stage of a test file, and what its tests open on it. */
+export interface BrokenStage {
+  readonly stage: Stage;
+  /** Both databases, for the length of a test: so many people, at least 700, and so many visits, at least 777. */
+  open(people?: number, visits?: number): Promise<Broken>;
+}
+
+/** Called once in a file. The stage stands for all of its tests. */
+export function useBrokenStage(options: () => StageOptions = () => ({})): BrokenStage {
+  let stage: Stage | undefined;
+  const opened: Ends[] = [];
+  beforeAll(async () => {
+    stage = await openStage(options());
+  });
+  afterEach(async () => {
+    for (const ends of opened.splice(0)) await ends.drop();
+  });
+  afterAll(async () => {
+    await stage?.stop();
+  });
+  return {
+    get stage() {
+      return stage!;
+    },
+    async open(people = 900, visits = 1_200) {
+      const ends = await openBroken(people, visits);
+      opened.push(ends);
+      return new Broken(stage!, ends);
+    },
+  };
+}
+
+/** The job over both databases. */
+export class Broken {
+  constructor(
+    readonly stage: Stage,
+    readonly ends: Ends,
+  ) {}
+
+  /** What a run or a replay is started with, by rules of a job. */
+  file(rules = BROKEN_RULES): { file: { name: string; text: string } } {
+    return { file: jobFile(this.ends, rules) };
+  }
+
+  start(rules = BROKEN_RULES): Promise<SyncHandle> {
+    return this.stage.start('crm', this.file(rules));
+  }
+
+  /** Runs the job, which fails because of its seven rows. */
+  async failing(rules = BROKEN_RULES, type = 'RowsQuarantined'): Promise<string> {
+    const handle = await this.start(rules);
+    expect(await failureOf(handle)).toMatchObject({ type });
+    return runOf(handle);
+  }
+
+  replay(run: string, input: ReplayWorkflowInput = this.file()): Promise<ReplayHandle> {
+    return replay(this.stage, run, input);
+  }
+
+  /** Type and message of what a replay failed with. */
+  async refused(run: string, input?: ReplayWorkflowInput): Promise<{ type: string; message: string }> {
+    return replayFailure(await this.replay(run, input));
+  }
+
+  /** All seven rows can be copied from now on. */
+  async mend(): Promise<void> {
+    await ask(this.ends.source, MEND_SOURCE);
+    await ask(this.ends.destination, MEND_DESTINATION);
+  }
+
+  catalog(): Promise<string[]> {
+    return inside(this.ends.destination, catalogText);
+  }
+
+  /** What waits in quarantine: code and constraint or column. */
+  async left(): Promise<string[]> {
+    const rows = await ask(
+      this.ends.destination,
+      `SELECT code, coalesce(constraint_name, column_name) AS about FROM lethe.quarantine
+        WHERE replayed_at IS NULL ORDER BY 1, 2`,
+    );
+    return rows.map(({ code, about }) => `${code} ${about}`);
+  }
+
+  /** State of a run, or of all, the oldest first. */
+  async states(run?: string): Promise<string[]> {
+    const rows = await ask(
+      this.ends.destination,
+      'SELECT state FROM lethe.run WHERE run = $1::uuid OR $1 IS NULL ORDER BY started_at',
+      [run ?? null],
+    );
+    return rows.map(({ state }) => state!);
+  }
+
+  /** The destination is what a new run of such rules makes of it. */
+  async expectCopied(rules = BROKEN_RULES): Promise<void> {
+    const found = await contents(this.ends);
+    await (await this.start(rules)).result();
+    expect(found).toEqual(await contents(this.ends));
   }
 }
 
