@@ -22,7 +22,10 @@ const options = z.strictObject({
     .union([
       policyId,
       z.strictObject({
-        by: z.string().min(1).describe('Column of the same row whose value decides.'),
+        by: z
+          .string()
+          .min(1)
+          .describe('Column of the same row, or field of the same document, whose value decides.'),
         map: z.record(z.string(), policyId).describe("The column's value, as text, to the policy."),
         default: policyId.optional().describe('For every other value. Without it such a row is refused.'),
       }),
@@ -33,7 +36,7 @@ const options = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Column (date or timestamp) whose UTC day dates the value; a row without one is refused. Default the day of the run.',
+      'Column (date or timestamp) or field of the document whose UTC day dates the value; a row without one is refused. Default the day of the run.',
     ),
   context: z.string().optional().describe("Label that tokens are bound to. Default the policy's."),
   pattern: pattern.optional(),

@@ -1,8 +1,26 @@
 import { LetheError } from '../../errors/errors.js';
 import { didYouMean } from '../../job/nearest.js';
+import { resolveReference } from '../../job/references.js';
+import { loadRetention } from '../../job/retention/load.js';
 import type { RetentionFile } from '../../job/retention/types.js';
 import type { RingSource } from '../../retention/keys/source.js';
 import { openKeyStore } from './open.js';
+
+/**
+ * The key stores of a retention file on disk, for an application that reads or seals by itself; close it at the end. Its
+ * references (`env:`, `file:`, `exec:`) are resolved in this process.
+ *
+ * @param path Of the retention file: `retention.yaml`.
+ * @throws LetheError `RetentionInvalid` when the file has mistakes.
+ * @example
+ * ```ts
+ * const source = await openRings('retention.yaml');
+ * const revealer = new Revealer(new Keyring(await source.rings({ policies: ['ip'] })), 'access log');
+ * ```
+ */
+export async function openRings(path: string): Promise<RingSource> {
+  return openRingSource(await loadRetention(path), resolveReference);
+}
 
 /**
  * All key stores of a retention file as one source: each policy is asked for where it is kept. Stores are opened when they

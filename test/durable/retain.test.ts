@@ -322,6 +322,10 @@ collections:
     const keyring = new Keyring(await scene.source.rings());
     const copied = await events(to).find({}, { promoteValues: true }).sort({ _id: 1 }).toArray();
     expect(JSON.stringify(copied)).not.toMatch(PLAIN_MAIL);
+    // What no field dates is of the run's day, also what a replay copied.
+    const dated = [5, 8].map((_id) => String((copied[_id] as Document).client.port).slice(0, 12));
+    expect(dated[0]).toMatch(/^lt1\.ip/);
+    expect(dated[0]).toBe(dated[1]);
     const read = (objects: Document[], context: string, takes: (policy: string) => boolean) =>
       revealObjects(new Revealer(keyring, context), objects, { takes });
     const revealed = read(
