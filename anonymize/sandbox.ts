@@ -104,13 +104,18 @@ class QuickJsSandbox implements Sandbox {
     this.release = () => {
       if (interpreter !== owner) return;
       try {
-        dispose(context, runtime);
+        // Whatever is still held, of itself and of the code, makes the interpreter abort.
+        for (const handle of Object.values(harness)) handle.dispose();
+        context.dispose();
+        runtime.dispose();
       } catch {
         // It runs when garbage is collected, where nobody catches: an interpreter that aborts is given up.
         interpreter = undefined;
+        loaded = undefined;
       }
     };
-    this.harness = this.build();
+    const harness = this.build();
+    this.harness = harness;
     watch(runtime, context, this.harness.progress, settings.timeoutMs);
   }
 
@@ -286,9 +291,4 @@ function readProgress(context: QuickJSContext, progress: QuickJSHandle): number 
   const at = Buffer.from(memory.value.buffer, memory.value.byteOffset, 4).readUInt32LE();
   memory.dispose();
   return at;
-}
-
-function dispose(context: QuickJSContext, runtime: QuickJSRuntime): void {
-  context.dispose();
-  runtime.dispose();
 }

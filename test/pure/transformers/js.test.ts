@@ -198,3 +198,34 @@ test('what cannot be interrupted is given up with its interpreter, and a new one
   expect(table.transform(chunk).columns).toEqual([['baanaanaa']]);
   expect(createSandbox({ ...settings, code: 'v => v' }).run(['x'], seeds)).toEqual([{ value: 'x' }]);
 });
+
+describe('an interpreter that is collected as garbage', () => {
+  const settings = { timeoutMs: 100, memoryMb: 64, json: false, hash: (text: string) => text };
+  const seeds = new Uint8Array(16);
+  // What the registry of the garbage collector calls; when it does is chance.
+  const collect = (sandbox: unknown) => (sandbox as { release(): void }).release();
+
+  test('gives its memory back, and all others go on', () => {
+    const other = createSandbox({ ...settings, code: 'v => v' });
+    const cyclic = createSandbox({
+      ...settings,
+      code: '(() => { const a = {}; a.a = a; return v => v + typeof a; })()',
+    });
+    expect(cyclic.run(['x'], seeds)).toEqual([{ value: 'xobject' }]);
+    collect(cyclic);
+    collect(createSandbox({ ...settings, code: 'v => v' }));
+    expect(other.run(['y'], seeds)).toEqual([{ value: 'y' }]);
+    expect(createSandbox({ ...settings, code: 'v => v + v' }).run(['z'], seeds)).toEqual([{ value: 'zz' }]);
+  });
+
+  test('and aborts over it is given up without a throw, and a new one can be loaded', async () => {
+    const other = createSandbox({ ...settings, code: 'v => v' });
+    const leaking = createSandbox({ ...settings, code: 'v => v' });
+    (leaking as unknown as { context: { newObject(): unknown } }).context.newObject();
+    collect(leaking);
+    expect(() => other.run(['x'], seeds)).toThrow(/given up because of another/);
+    await loadSandbox();
+    expect(() => other.run(['x'], seeds)).toThrow(/given up because of another/);
+    expect(createSandbox({ ...settings, code: 'v => v' }).run(['x'], seeds)).toEqual([{ value: 'x' }]);
+  });
+});
