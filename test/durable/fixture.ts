@@ -1,8 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { inspect } from 'node:util';
 import { Client, Connection, WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import type { PostgresVersion } from '../../embedded/postgres-binary.js';
 import { parseJob } from '../../job/load.js';
 import type { Job } from '../../job/types.js';
@@ -11,12 +10,9 @@ import { type SyncHandle, startSync } from '../../workers/runs.js';
 import { createWorker, type LetheWorker, type LetheWorkerOptions } from '../../workers/worker.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import type { SyncJobWorkflowInput } from '../../workflows/syncJob.js';
+import { captureSdkLog, forgetSdkLog } from '../harness/runtime.js';
 import { createDatabase, type TestDatabase, temporal, uniqueTaskQueue } from '../harness/servers.js';
 import { CRM_RULES, crmFiles } from './crm.js';
-
-/** What Temporal's SDK logged in this process, at every level; shown by nobody. */
-export const sdkLog: string[] = [];
-let quiet = false;
 
 /** Temporal, queues of its own, and what to start runs with. */
 export interface Stage {
@@ -50,12 +46,17 @@ export interface StageOptions extends Partial<LetheWorkerOptions> {
   readonly worker?: boolean;
 }
 
+/** That are open in this process. */
+let stages = 0;
+
 export async function openStage({
   address: own,
   worker = true,
   ...options
 }: StageOptions = {}): Promise<Stage> {
-  captureLog();
+  captureSdkLog();
+  if (stages === 0) forgetSdkLog();
+  stages += 1;
   const { address, namespace } = own ? { address: own, namespace: 'default' } : await temporal();
   const taskQueue = options.taskQueue ?? uniqueTaskQueue('sync');
   const connection = await Connection.connect({ address });
@@ -81,20 +82,11 @@ export async function openStage({
       await Promise.allSettled(running.map(({ ended }) => ended));
       await native?.close();
       await connection.close();
+      stages -= 1;
     },
   };
   if (worker) await stage.addWorker();
   return stage;
-}
-
-function captureLog(): void {
-  if (quiet) return;
-  quiet = true;
-  const logger = new DefaultLogger('DEBUG', ({ level, message, meta }) => {
-    const error = meta?.error instanceof Error ? meta.error : undefined;
-    sdkLog.push(`${level} ${message} ${inspect({ ...meta, cause: error?.cause }, { depth: 6 })}`);
-  });
-  Runtime.install({ logger });
 }
 
 /** Databases that are copies of SQL files. */

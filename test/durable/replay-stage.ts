@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import pg from 'pg';
 import { progressOf, type SyncHandle, startSync } from '../../workers/runs.js';
 import { createWorker } from '../../workers/worker.js';
+import { captureSdkLog } from '../harness/runtime.js';
 import { type TestDatabase, temporal, uniqueTaskQueue } from '../harness/servers.js';
 
 /** A worker in this process, and a job key, for runs whose histories are looked at. */
@@ -17,12 +18,8 @@ export interface ReplayStage {
   stop(): Promise<void>;
 }
 
-/** Once in a process, before anything of Temporal's runs there: replays tell every state of theirs. */
-export function silenceTemporal(): void {
-  Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
-}
-
 export async function openReplayStage(): Promise<ReplayStage> {
+  captureSdkLog();
   const { address, namespace } = await temporal();
   const taskQueue = uniqueTaskQueue('replay');
   const connection = await Connection.connect({ address });

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { progressOf, type ReplayHandle, type SyncHandle, startReplay } from '../../workers/runs.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
+import { captureSdkLog } from '../harness/runtime.js';
 import { createDatabase, type TestDatabase } from '../harness/servers.js';
 import {
   committedHistories,
@@ -10,7 +11,7 @@ import {
   replayAndRecord,
   replayCommitted,
 } from './histories.js';
-import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from './replay-stage.js';
+import { ask, jobOf, openReplayStage, type ReplayStage } from './replay-stage.js';
 
 /*
  * Workflows must replay the histories of runs that an older version started. `LETHE_RECORD=1` writes the histories of
@@ -19,7 +20,7 @@ import { ask, jobOf, openReplayStage, type ReplayStage, silenceTemporal } from '
  */
 const FOLDER = new URL('histories/', import.meta.url).pathname;
 
-beforeAll(silenceTemporal);
+beforeAll(captureSdkLog);
 
 describe('histories of earlier versions', () => {
   const files = committedHistories(FOLDER);

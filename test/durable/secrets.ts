@@ -1,7 +1,8 @@
 import proto from '@temporalio/proto';
 import { expect } from 'vitest';
+import { sdkLog } from '../harness/runtime.js';
 import { IDENTIFYING } from './crm.js';
-import { type Ends, type Stage, sdkLog } from './fixture.js';
+import type { Ends, Stage } from './fixture.js';
 
 /**
  * No value that identifies somebody and no key, in any form, stands in a history of the stage's workflows, in what the
