@@ -661,6 +661,25 @@ BEGIN
   RETURN tokens;
 END $$;
 
+-- The same for a column of sealed bytes.
+CREATE OR REPLACE FUNCTION lethe.search_tokens(
+  policy text, context text, value bytea, pad integer DEFAULT 0
+) RETURNS bytea[]
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  tokens bytea[];
+  day date;
+BEGIN
+  FOR day IN SELECT * FROM lethe.ring_days(policy COLLATE "C") LOOP
+    tokens := coalesce(tokens, '{}');
+    IF lethe.closed(policy COLLATE "C" || to_char(day, 'YYMMDD')) IS NULL THEN
+      tokens := tokens || convert_to(
+        lethe.seal_with_salt(value, CASE WHEN pad > 0 THEN 'q' ELSE 'b' END, policy COLLATE "C", context, day, pad, NULL), 'UTF8');
+    END IF;
+  END LOOP;
+  RETURN tokens;
+END $$;
+
 -- Every token inside a text becomes the marker, for those who may not read; null: a text that is one token becomes null.
 CREATE OR REPLACE FUNCTION lethe.mask(value text, marker text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,4 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Decimal128, type Document, Double, Int32, Long } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
@@ -17,6 +20,7 @@ import { readLedgerOf } from '../../mongo/ledger/records.js';
 import { readPins } from '../../mongo/ledger/runs.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
 import { copyOut } from '../../postgres/copy/out.js';
+import { openRings } from '../../postgres/retention/index.js';
 import { query } from '../../postgres/session.js';
 import { judgeSealed } from '../../quality/judgeSealed.js';
 import { settingsOf } from '../../quality/run.js';
@@ -319,7 +323,11 @@ collections:
     expect(told.message).toMatch(/values in 6 sealed fields .* were opened, and hold what the source does/);
     expect(Number(/(\d+) were opened/.exec(told.message)![1])).toBeGreaterThan(8 * EVENTS);
 
-    const keyring = new Keyring(await scene.source.rings());
+    const folder = await mkdtemp(join(tmpdir(), 'lethe-rings-'));
+    await writeFile(join(folder, 'retention.yaml'), scene.text);
+    const source = await openRings(join(folder, 'retention.yaml'));
+    const keyring = new Keyring(await source.rings());
+    await Promise.all([source.close(), rm(folder, { recursive: true })]);
     const copied = await events(to).find({}, { promoteValues: true }).sort({ _id: 1 }).toArray();
     expect(JSON.stringify(copied)).not.toMatch(PLAIN_MAIL);
     // What no field dates is of the run's day, also what a replay copied.

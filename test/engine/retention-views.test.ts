@@ -205,6 +205,10 @@ onVersions('masked views of sealed tables', (version) => {
     await query(session, 'RESET enable_seqscan');
     const [none] = await query(session, `SELECT lethe.search_tokens('zz', '', 'd-1') AS tokens`);
     expect(none!.tokens).toBeNull();
+    const bytes = (value: string) =>
+      `lethe.seal_column('${value}'::bytea, 'de', '', '${DAY}', 0, true, NULL) = ANY (lethe.search_tokens('de', '', '\\x00ff'::bytea))`;
+    const [found] = await query(session, `SELECT ${bytes('\\x00ff')} AS same, ${bytes('\\x00fe')} AS other`);
+    expect(found).toEqual({ same: 't', other: 'f' });
   });
 
   it('seals what is inserted or updated in plain, and refuses what it has no key for', async () => {
