@@ -180,9 +180,9 @@ async function rename({ client }: Connection, run: string, table: TablePlan): Pr
       dropTarget: true,
     });
   } catch (error) {
-    // Renamed by an attempt that could not say so any more.
-    if ((error as { code?: number }).code === NAMESPACE_MISSING) return;
-    throw error;
+    // Where it is not there, an attempt renamed it that could not say so any more. Not every server has a code for that.
+    const there = await client.db(from.schema).listCollections({}, { nameOnly: true }).toArray();
+    if (there.some(({ name }) => name === from.name)) throw error;
   }
 }
 

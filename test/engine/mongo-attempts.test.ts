@@ -4,12 +4,15 @@ import { jobKeys } from '../../anonymize/keys.js';
 import { auditLedger } from '../../ledger/audit/audit.js';
 import { fails } from '../../ledger/checks.js';
 import { auditDocument } from '../../mongo/audit.js';
+import { putInPlace } from '../../mongo/collections.js';
+import { checkOwner, ownerOf, release, takeOver } from '../../mongo/fence.js';
 import { findEvidence } from '../../mongo/ledger/evidence.js';
 import { readLedgerOf } from '../../mongo/ledger/records.js';
 import { insertReplay } from '../../mongo/ledger/replays.js';
 import { type Ledger, ledgerOf } from '../../mongo/ledger/store.js';
 import { loadDocuments } from '../../mongo/load/load.js';
 import { replayDocuments } from '../../mongo/load/replay.js';
+import { clearLeft, leftBehind } from '../../mongo/restore.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
 import { type Ends, endRun, KEY, mongoJob, runJob, startRun, withEnds } from './mongo-fixture.js';
 
@@ -112,17 +115,97 @@ test('documents that meet in a unique index go to quarantine, by what is safe to
   expect(JSON.stringify(entries)).not.toContain('same');
 });
 
-test('a run whose collection was taken over by a later one writes no more', async () => {
+test.each(['replace', 'upsert'])(
+  'a run whose collection was taken over by a later one writes no more (%s)',
+  async (mode) => {
+    const ends = newEnds();
+    await people(ends.from).insertMany(
+      Array.from({ length: 300 }, (_, at) => ({ _id: at, name: `Ann ${at}` })),
+    );
+    const job = mongoJob(`source: { mongodb: env:SOURCE }
+destination: { mongodb: env:DESTINATION, mode: ${mode} }
+batchRows: 100
+collections: { ${ends.from}.people: { fields: { name: keep } } }
+`);
+    const old = await startRun(job, ends);
+    await interrupted(old.task, 2);
+    const writes = async () => {
+      const parts = server.client.db(ends.to).collection('lethe.partition').find({ run: old.run });
+      return (await parts.sort({ _id: 1 }).toArray()).map((part) => Number(part.writes));
+    };
+    const before = await writes();
+    expect(before.length).toBeGreaterThan(0);
+    await people(ends.from).updateMany({}, { $set: { name: 'Later' } });
+    const later = await runJob(job, ends);
+    // A transaction that the old run has open meets a changed fence, in each of its partitions.
+    expect(await writes()).toEqual(before.map((count) => count + 1));
+    await people(ends.from).updateMany({}, { $set: { name: 'Too late' } });
+    await expect(
+      loadDocuments(old.task, () => undefined, new AbortController().signal),
+    ).rejects.toMatchObject({ type: 'RunSuperseded' });
+    expect(later.checks.filter(fails)).toEqual([]);
+    expect(await people(ends.to).countDocuments({ name: 'Later' })).toBe(300);
+    expect(await people(ends.to).countDocuments()).toBe(300);
+
+    const { destination } = later.plan.tables[0]!;
+    const found = await withEnds(ends, async (_, connection) => {
+      const ledger = ledgerOf(connection);
+      return {
+        owner: await ownerOf(ledger, destination),
+        taken: [
+          await takeOver(ledger, destination, undefined, 'x'),
+          await takeOver(ledger, destination, old.run, 'x'),
+        ],
+        released: [
+          await release(ledger, destination, old.run),
+          await release(ledger, destination, later.run),
+        ],
+        after: await ownerOf(ledger, destination),
+        refused: await checkOwner(ledger, destination, later.run).catch(({ type }) => type),
+      };
+    });
+    expect(found).toEqual({
+      ...{ owner: later.run, taken: [false, false], released: [false, true] },
+      ...{ after: undefined, refused: 'RunSuperseded' },
+    });
+  },
+);
+
+test.each([
+  ['and said so', true],
+  ['and could not say so', false],
+])('restore puts the other collections of a run in place that put one there %s', async (_, said) => {
   const ends = newEnds();
-  await people(ends.from).insertMany(Array.from({ length: 20 }, (_, at) => ({ _id: at, name: `Ann ${at}` })));
-  const job = mongoJob(`${JOB}collections: { ${ends.from}.people: { fields: { name: fullName } } }\n`);
-  const old = await startRun(job, ends);
-  const later = await runJob(job, ends);
-  await expect(loadDocuments(old.task, () => undefined, new AbortController().signal)).rejects.toMatchObject({
-    type: 'RunSuperseded',
+  const others = (database: string) => server.client.db(database).collection<Person>('pets');
+  for (const collection of [people(ends.from), others(ends.from)])
+    await collection.insertMany([{ _id: 1, name: 'new' }, { _id: 2 }]);
+  const job = mongoJob(
+    `${JOB}collections: { ${ends.from}.people: { fields: { name: keep } }, ${ends.from}.pets: { fields: { name: keep } } }\n`,
+  );
+  const before = await runJob(job, ends);
+  for (const collection of [people(ends.to), others(ends.to)])
+    await collection.updateMany({}, { $set: { name: 'old' } });
+  const { run, plan, task } = await startRun(job, ends);
+  await loadDocuments(task, () => undefined, new AbortController().signal);
+  const names = () => Promise.all([people(ends.to), others(ends.to)].map((one) => one.distinct('name')));
+  const [halfway, found, cleared, left] = await withEnds(ends, async (_source, destination) => {
+    const ledger = ledgerOf(destination);
+    await ledger.runs.updateOne({ _id: before.run }, { $set: { state: 'complete' } });
+    await putInPlace(destination, ledger, run, { ...plan, tables: plan.tables.slice(0, 1) });
+    if (!said) await ledger.runs.updateOne({ _id: run }, { $unset: { renamed: '' } });
+    const half = await names();
+    const there = await leftBehind(destination);
+    return [half, there, await clearLeft(destination, there), await leftBehind(destination)] as const;
   });
-  expect(later.checks.filter(fails)).toEqual([]);
-  expect(await people(ends.to).countDocuments()).toBe(20);
+  expect(halfway.flat().sort()).toEqual(['new', 'old']);
+  expect(found.map((one) => [one.run, one.way])).toEqual([[run, 'finish']]);
+  expect(cleared).toMatchObject({ dropped: 0, refused: [], finished: [run] });
+  expect([...cleared.released].sort()).toEqual([`${ends.to}.people`, `${ends.to}.pets`]);
+  expect(left).toEqual([]);
+  for (const of of [people, others]) {
+    const documents = (database: string) => of(database).find().sort({ _id: 1 }).toArray();
+    expect(await documents(ends.to)).toEqual(await documents(ends.from));
+  }
 });
 
 test('a copy of a claimed database is not claimed', async () => {
