@@ -18,6 +18,13 @@ export class MemoryWatch {
     return this.highest;
   }
 
+  /** The peak since the last look of this kind, in bytes. */
+  window(): number {
+    const peak = this.peak();
+    this.highest = 0;
+    return peak;
+  }
+
   end(): void {
     clearInterval(this.timer);
   }
@@ -29,5 +36,17 @@ export class MemoryWatch {
     } catch {
       // The process ended; what was seen stays.
     }
+  }
+}
+
+/** Seconds of processor time that a process has had, its threads included; NaN where /proc does not tell. */
+export function processorTime(pid: number): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in parentheses may hold spaces.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return Number.NaN;
   }
 }

@@ -12,13 +12,13 @@ import { advanceRun, insertRun } from '../mongo/ledger/runs.js';
 import { ledgerOf } from '../mongo/ledger/store.js';
 import { cutCollection } from '../mongo/load/cut.js';
 import { chunksOf } from '../mongo/load/read.js';
-import type { DocumentsTask } from '../mongo/load/task.js';
+import type { DocumentsProgress, DocumentsTask } from '../mongo/load/task.js';
 import { planDocuments } from '../mongo/planning.js';
 import { insertRaw } from '../mongo/wire.js';
 import { refusePlan } from '../plan/refuse.js';
 import { createPool, type Pool } from '../workers/pool.js';
 import { sampleDocument } from './documents.js';
-import { MemoryWatch } from './memory.js';
+import { MemoryWatch, processorTime } from './memory.js';
 
 const KEY = Buffer.alloc(32, 7);
 const JOB = `job: bench
@@ -34,12 +34,15 @@ interface Ends {
   readonly url: (database: string) => string;
   readonly source: Connection;
   readonly destination: Connection;
+  /** Where the server is our own. */
+  readonly serverPid?: number;
 }
 
 /**
  * A run over MongoDB beside a raw copy (`find` raw, `insert` raw, by one connection) and a copy by the server itself
  * (`$merge`), in turns, on MONGODB_URI or a server that is made for it (the stand-in without its oplog, which would keep
- * every round in memory). Prints medians and the peak of resident memory.
+ * every round in memory). Prints medians, by the clock and by processor time of both processes (which other work on the
+ * machine changes less), and the peak of resident memory in each fifth of Lethe's rounds.
  */
 export async function benchMongo(documents: number, rounds: number, threads: number): Promise<void> {
   const own = process.env.MONGODB_URI
@@ -54,7 +57,8 @@ export async function benchMongo(documents: number, rounds: number, threads: num
       withConnection({ ...name, url: url('shop_copy'), role: 'destination' }, async (destination) => {
         console.log(`server: ${own?.kind ?? 'MONGODB_URI'}, version ${source.serverVersion / 1000}`);
         const bytes = await fill(source, documents);
-        await measure({ url, source, destination }, pool, { documents, bytes, rounds });
+        const ends = { url, source, destination, ...(own && { serverPid: own.pid() }) };
+        await measure(ends, pool, { documents, bytes, rounds });
       }),
     );
   } finally {
@@ -90,41 +94,79 @@ interface Size {
 }
 
 async function measure(ends: Ends, pool: Pool, { documents, bytes, rounds }: Size): Promise<void> {
+  const memory = new MemoryWatch(process.pid);
   const ways: readonly (readonly [string, () => Promise<void>])[] = [
     ['raw copy (find, insert)', () => rawCopy(ends)],
     ['copy by the server ($merge)', () => serverCopy(ends)],
-    ['lethe, 4 fields', () => letheCopy(ends, pool)],
+    ['lethe, 4 fields', () => letheCopy(ends, pool, fifths(documents, memory, peaks))],
   ];
-  const last = ways.at(-1)![1];
-  const times = ways.map((): number[] => []);
+  const peaks: number[][] = [];
+  const times = ways.map((): Time[] => []);
   console.log(
     `${documents.toLocaleString('en')} documents, ${Math.round(bytes / 1e6)} MB, ${rounds} rounds in turns`,
   );
-  const peaks: string[] = [];
   for (let round = 1; round <= rounds; round++) {
     for (const [at, [name, run]] of ways.entries()) {
       await ends.destination.database.dropDatabase();
-      const memory = new MemoryWatch(process.pid);
-      const start = performance.now();
-      await run();
-      times[at]!.push((performance.now() - start) / 1_000);
-      memory.end();
-      if (run === last) peaks.push(`${Math.round(memory.peak() / 1e6)} MB`);
+      times[at]!.push(await timed(ends, run));
       const copied = await ends.destination.database.collection('customers').countDocuments();
       if (copied !== documents) throw new Error(`${name} copied ${copied} documents`);
     }
+    const shown = ways.map(([name], at) => `${name} ${timeText(times[at]!.at(-1)!)}`);
+    console.log(`  round ${round}: ${shown.join(', ')}`);
     console.log(
-      `  round ${round}: ${ways.map(([name], at) => `${name} ${times[at]!.at(-1)!.toFixed(1)} s`).join(', ')}`,
+      `    memory of this process in fifths of Lethe's: ${peaks.at(-1)!.map(megabytes).join(', ')}`,
     );
   }
+  memory.end();
   for (const [at, [name]] of ways.entries()) {
-    const ratio = median(times[at]!.map((time, i) => time / times[0]![i]!));
-    const rate = Math.round(bytes / 1e6 / median(times[at]!));
+    const middle = (of: (time: Time) => number) => median(times[at]!.map(of));
+    const ratio = (of: (time: Time) => number) =>
+      median(times[at]!.map((time, i) => of(time) / of(times[0]![i]!))).toFixed(2);
+    const rate = Math.round(bytes / 1e6 / middle(({ seconds }) => seconds));
+    const cpu = ({ own, server }: Time) => own + server;
     console.log(
-      `${name.padEnd(30)} ${median(times[at]!).toFixed(1)} s  ${rate} MB/s  ratio ${ratio.toFixed(2)}`,
+      `${name.padEnd(30)} ${timeText({ seconds: middle(({ seconds }) => seconds), own: middle(({ own }) => own), server: middle(({ server }) => server) })}  ${rate} MB/s  ratio ${ratio(({ seconds }) => seconds)}, by processor time ${ratio(cpu)}`,
     );
   }
-  console.log(`peak memory of this process in each of its rounds: ${peaks.join(', ')}`);
+}
+
+/** Seconds: by the clock, and processor time of this process and of the server. */
+interface Time {
+  readonly seconds: number;
+  readonly own: number;
+  readonly server: number;
+}
+
+async function timed({ serverPid }: Ends, run: () => Promise<void>): Promise<Time> {
+  const server = () => (serverPid === undefined ? Number.NaN : processorTime(serverPid));
+  const [start, own, there] = [performance.now(), processorTime(process.pid), server()];
+  await run();
+  return {
+    seconds: (performance.now() - start) / 1_000,
+    own: processorTime(process.pid) - own,
+    server: server() - there,
+  };
+}
+
+function timeText({ seconds, own, server }: Time): string {
+  return `${seconds.toFixed(1)} s (CPU ${own.toFixed(1)} + ${server.toFixed(1)} s of the server)`;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}
+
+/** Gets documents as they are written, and notes the peak of memory in each fifth of them. */
+function fifths(documents: number, memory: MemoryWatch, peaks: number[][]): (rows: number) => void {
+  const mine: number[] = [];
+  peaks.push(mine);
+  memory.window();
+  let written = 0;
+  return (rows) => {
+    written += rows;
+    while (mine.length < Math.floor((written * 5) / documents)) mine.push(memory.window());
+  };
 }
 
 function median(values: readonly number[]): number {
@@ -146,7 +188,11 @@ async function serverCopy({ source, destination }: Ends): Promise<void> {
 }
 
 /** What the activities of a run do one after the other: plan, claim, load in threads, rename. */
-async function letheCopy({ source, destination, url }: Ends, pool: Pool): Promise<void> {
+async function letheCopy(
+  { source, destination, url }: Ends,
+  pool: Pool,
+  written: (rows: number) => void,
+): Promise<void> {
   const job = jobOf();
   const { plan } = await planDocuments(job, source, destination);
   refusePlan(plan);
@@ -188,7 +234,13 @@ async function letheCopy({ source, destination, url }: Ends, pool: Pool): Promis
         documents: plan.documents!,
         work: { kind: 'partitions', partitions: [partition] },
       };
-      return pool.loadDocuments(task, () => undefined, new AbortController().signal);
+      let before = 0;
+      const progress = ({ rows }: DocumentsProgress) => {
+        // Of the batch that is under way.
+        written(rows < before ? rows : rows - before);
+        before = rows;
+      };
+      return pool.loadDocuments(task, progress, new AbortController().signal);
     }),
   );
   await putInPlace(destination, ledger, run, plan);

@@ -1,4 +1,5 @@
 import { Binary, type Document, type Filter, MaxKey, MinKey, ObjectId, Timestamp } from 'mongodb';
+import { BSON } from './documents/bson.js';
 import { idFromText, idText, idValue, type RawId } from './ids.js';
 
 /**
@@ -27,6 +28,9 @@ export interface IdRange {
   readonly to: RawId | null;
 }
 
+/** The farthest that a JavaScript date goes from 1970. */
+const MOST_MILLISECONDS = 8.64e15;
+
 /** The whole of each bracket, in the order in which MongoDB sorts them. */
 const WHOLE: readonly (readonly [Bracket, unknown])[] = [
   ['minKey', { $in: [new MinKey()] }],
@@ -39,7 +43,7 @@ const WHOLE: readonly (readonly [Bracket, unknown])[] = [
   ['objectId', { $gte: new ObjectId('000000000000000000000000') }],
   ['bool', { $in: [false, true] }],
   // Both sides of 1970, as far as a JavaScript date goes; what lies beyond is in `rest`.
-  ['date', { $gte: new Date(-8.64e15), $lte: new Date(8.64e15) }],
+  ['date', { $gte: new Date(-MOST_MILLISECONDS), $lte: new Date(MOST_MILLISECONDS) }],
   ['timestamp', { $gte: new Timestamp({ t: 0, i: 0 }) }],
   ['maxKey', { $in: [new MaxKey()] }],
 ];
@@ -48,6 +52,40 @@ export const BRACKETS: readonly Bracket[] = [...WHOLE.map(([bracket]) => bracket
 
 /** Brackets that hold a handful of values at most and are never cut. */
 export const UNCUT: ReadonlySet<Bracket> = new Set(['minKey', 'null', 'nan', 'bool', 'maxKey', 'rest']);
+
+/**
+ * The bracket of an `_id`; undefined where only the server can tell, since not all of its type are in one bracket or its
+ * type compares with another.
+ */
+export function bracketOf(id: RawId): Bracket | undefined {
+  const bytes = Buffer.from(id.buffer, id.byteOffset, id.byteLength);
+  switch (id[0]) {
+    case BSON.double:
+      return Number.isNaN(bytes.readDoubleLE(1)) ? 'nan' : 'number';
+    case BSON.decimal:
+      return (bytes[16]! & 0x7c) === 0x7c ? 'nan' : 'number';
+    case BSON.date: {
+      const milliseconds = Number(bytes.readBigInt64LE(1));
+      return Math.abs(milliseconds) <= MOST_MILLISECONDS ? 'date' : undefined;
+    }
+    default:
+      return BRACKET_OF_TYPE.get(id[0]!);
+  }
+}
+
+const BRACKET_OF_TYPE: ReadonlyMap<number, Bracket> = new Map([
+  [BSON.minKey, 'minKey'],
+  [BSON.null, 'null'],
+  [BSON.int, 'number'],
+  [BSON.long, 'number'],
+  [BSON.string, 'string'],
+  [BSON.object, 'object'],
+  [BSON.binData, 'binary'],
+  [BSON.objectId, 'objectId'],
+  [BSON.bool, 'bool'],
+  [BSON.timestamp, 'timestamp'],
+  [BSON.maxKey, 'maxKey'],
+]);
 
 /** The filter of a range. */
 export function rangeFilter({ bracket, from, to }: IdRange): Filter<Document> {

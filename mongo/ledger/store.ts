@@ -52,6 +52,8 @@ export interface PartitionDocument {
   readonly table: number;
   /** Sealed. */
   readonly bounds: string;
+  /** Sealed: where its batches end, but for the last; without it that is looked for as each begins. */
+  readonly cuts?: string;
   readonly done: boolean;
   readonly head: string | null;
   /** Raised by each transaction that writes its documents: the fence of `upsert`. */

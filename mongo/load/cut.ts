@@ -1,17 +1,19 @@
+import type { Collection } from 'mongodb';
 import type { JobKeys } from '../../anonymize/keys.js';
 import type { ExecutionPlan, TablePlan } from '../../plan/plan.js';
 import type { Connection } from '../connection.js';
 import { idOf, type RawId } from '../ids.js';
-import { openRange, sealRange } from '../ledger/seals.js';
+import { openIds, openRange, sealIds, sealRange } from '../ledger/seals.js';
 import type { Ledger, PartitionDocument } from '../ledger/store.js';
 import { BRACKETS, type Bracket, type IdRange, rangeFilter, UNCUT } from '../ranges.js';
 import { sourceOf } from './context.js';
+import { batchBorders, walkIds } from './walk.js';
 
 /** Partitions of one collection are numbered from its plan id times this. */
 export const PARTITIONS_PER_TABLE = 100_000;
 /** Partitions of one bracket at most. */
 const MOST = 4_096;
-/** Above so many documents, the borders come from a sample: counting over an index grows with what is skipped. */
+/** Above so many documents, the borders come from a sample: a pass over the index grows with them. */
 const SAMPLED_ABOVE = 2_000_000;
 
 export interface CutTask {
@@ -35,13 +37,14 @@ export async function cutCollection(
   if (known.length > 0 && (await isWhole(ledger, run, table.id))) return known;
   // An attempt that ended in the middle of writing them: nothing was loaded by them yet.
   await ledger.partitions.deleteMany({ run, table: table.id });
-  const ranges = await cut(task, source);
-  const documents = ranges.map((range, index): PartitionDocument => {
+  const pieces = await cut(task, source);
+  const documents = pieces.map(({ range, cuts }, index): PartitionDocument => {
     const partition = table.id * PARTITIONS_PER_TABLE + index;
     return {
       _id: `${run}/${partition}`,
       ...{ run, partition, table: table.id },
       bounds: sealRange(keys, { run, partition }, range),
+      ...(cuts && { cuts: sealIds(keys, { run, partition }, cuts) }),
       done: false,
       head: null,
       writes: 0,
@@ -65,57 +68,69 @@ export function partitionsOf(
   return partitions.find({ run, table }).sort({ partition: 1 }).toArray();
 }
 
+/** Where a partition's batches end, but for the last, as they were planned. */
+export function cutsOf(keys: JobKeys, { run, partition, cuts }: PartitionDocument): RawId[] | undefined {
+  return cuts === undefined ? undefined : openIds(keys, { run, partition }, cuts);
+}
+
 export function rangeOf(keys: JobKeys, { run, partition, bounds }: PartitionDocument): IdRange {
   return openRange(keys, { run, partition }, bounds);
 }
 
-async function cut({ table, execution }: CutTask, source: Connection): Promise<IdRange[]> {
-  const ranges: IdRange[] = [];
-  for (const bracket of BRACKETS) {
-    const whole: IdRange = { bracket, from: null, to: null };
-    const first = await sourceOf({ source, table }).findOne(rangeFilter(whole), { projection: { _id: 1 } });
-    if (first === null) continue;
-    const borders = UNCUT.has(bracket) ? [] : await bordersOf(source, table, bracket, execution);
-    const edges = [null, ...borders, null];
-    for (let at = 0; at + 1 < edges.length; at++) {
-      ranges.push({ bracket, from: edges[at]!, to: edges[at + 1]! });
-    }
-  }
-  return ranges;
+/** A partition, and where its batches end, but for the last; undefined where that is looked for as each begins. */
+interface Piece {
+  readonly range: IdRange;
+  readonly cuts?: readonly RawId[];
 }
 
-/** The `_id`s at which partitions begin, but for the first, in ascending order. */
-async function bordersOf(
-  source: Connection,
-  table: TablePlan,
-  bracket: Bracket,
-  { batchRows, concurrency }: ExecutionPlan,
-): Promise<RawId[]> {
-  const filter = rangeFilter({ bracket, from: null, to: null });
+async function cut({ table, execution }: CutTask, source: Connection): Promise<Piece[]> {
   const collection = sourceOf({ source, table });
-  if (table.rows <= batchRows) return [];
-  const rows = await collection.countDocuments(filter);
-  // Enough partitions to share out, and none below a batch.
-  const wanted = Math.min(
-    MOST,
-    Math.floor(rows / batchRows),
-    Math.max(concurrency * 4, Math.ceil(rows / (batchRows * 8))),
-  );
-  if (wanted <= 1) return [];
-  if (rows > SAMPLED_ABOVE) return sampled(source, table, bracket, wanted);
-  const borders: RawId[] = [];
-  const step = rows / wanted;
-  let from: RawId | null = null;
-  let at = 0;
-  for (let border = 1; border < wanted; border++) {
-    const to = Math.round(border * step);
-    const found = await nth(source, table, { bracket, from, to: null }, to - at);
-    if (!found) break;
-    borders.push(found);
-    from = found;
-    at = to;
+  const walked =
+    table.rows > SAMPLED_ABOVE ? undefined : await walkIds(collection, execution.batchRows, SAMPLED_ABOVE);
+  const pieces: Piece[] = [];
+  for (const bracket of BRACKETS) {
+    const seen = walked?.brackets.get(bracket);
+    if (seen) {
+      const cuttable =
+        !UNCUT.has(bracket) && (await holdsAll(collection, bracket, seen.rows, walked!.unclear));
+      const borders = cuttable ? batchBorders(seen, execution.batchRows) : [];
+      pieces.push(...group(bracket, borders, execution));
+    } else if (!walked || walked.unclear) {
+      const whole: IdRange = { bracket, from: null, to: null };
+      if ((await collection.findOne(rangeFilter(whole), { projection: { _id: 1 } })) === null) continue;
+      const borders = walked || UNCUT.has(bracket) ? [] : await sampled(source, table, bracket, execution);
+      pieces.push(...rangesOf(bracket, borders).map((range) => ({ range })));
+    }
   }
-  return borders;
+  return pieces;
+}
+
+/** A server that does not compare UUIDs with other bytes has them in `rest`; then the binary ones are not cut. */
+async function holdsAll(
+  collection: Collection,
+  bracket: Bracket,
+  rows: number,
+  unclear: boolean,
+): Promise<boolean> {
+  if (bracket !== 'binary' || !unclear) return true;
+  return (await collection.countDocuments(rangeFilter({ bracket, from: null, to: null }))) >= rows;
+}
+
+/** Enough partitions to share out, of whole batches. */
+function group(bracket: Bracket, borders: readonly RawId[], { concurrency }: ExecutionPlan): Piece[] {
+  const batches = borders.length + 1;
+  const wanted = Math.min(MOST, batches, Math.max(concurrency * 4, Math.ceil(batches / 8)));
+  const starts = Array.from({ length: wanted + 1 }, (_, at) => Math.floor((at * batches) / wanted));
+  const edges = starts.slice(1, -1).map((start) => borders[start - 1]!);
+  return rangesOf(bracket, edges).map((range, at) => ({
+    range,
+    cuts: borders.slice(starts[at]!, starts[at + 1]! - 1),
+  }));
+}
+
+function rangesOf(bracket: Bracket, borders: readonly RawId[]): IdRange[] {
+  const edges = [null, ...borders, null];
+  return edges.slice(1).map((to, at) => ({ bracket, from: edges[at]!, to }));
 }
 
 /** The `_id` of the document that comes `skip` after the first of a range. */
@@ -134,12 +149,22 @@ export async function nth(
   return found[0] && idOf(found[0]);
 }
 
+/** The `_id`s at which partitions begin, but for the first, in ascending order: about. */
 async function sampled(
   source: Connection,
   table: TablePlan,
   bracket: Bracket,
-  wanted: number,
+  { batchRows, concurrency }: ExecutionPlan,
 ): Promise<RawId[]> {
+  const rows = await sourceOf({ source, table }).countDocuments(
+    rangeFilter({ bracket, from: null, to: null }),
+  );
+  const wanted = Math.min(
+    MOST,
+    Math.floor(rows / batchRows),
+    Math.max(concurrency * 4, Math.ceil(rows / (batchRows * 8))),
+  );
+  if (wanted <= 1) return [];
   const each = 20;
   const found = (await sourceOf({ source, table })
     .aggregate(

@@ -1,11 +1,12 @@
 import { sanitize } from '../errors.js';
+import type { RawId } from '../ids.js';
 import { batchesOf, claimBatch, endPartition, failBatch } from '../ledger/batches.js';
 import { openRange, sealRange } from '../ledger/seals.js';
 import type { BatchDocument, PartitionDocument } from '../ledger/store.js';
 import { type IdRange, UNCUT } from '../ranges.js';
 import { loadBatch } from './batch.js';
 import { type CollectionContext, refuseStopped } from './context.js';
-import { nth, rangeOf } from './cut.js';
+import { cutsOf, nth, rangeOf } from './cut.js';
 import { QuarantineBudget } from './quarantine.js';
 
 /** Loads a partition from its last committed batch on. */
@@ -13,6 +14,7 @@ export async function loadPartition(context: CollectionContext, partition: Parti
   if (partition.done) return;
   const { ledger, keys } = context;
   const whole = rangeOf(keys, partition);
+  const cuts = cutsOf(keys, partition);
   const budget = await QuarantineBudget.open(context);
   let previous = '';
   let from = whole.from;
@@ -21,7 +23,8 @@ export async function loadPartition(context: CollectionContext, partition: Parti
   for (;;) {
     refuseStopped(context);
     const before = known.get(number);
-    const range = before ? boundsOf(context, before) : await nextRange(context, { ...whole, from });
+    const rest = { ...whole, from };
+    const range = before ? boundsOf(context, before) : await nextRange(context, rest, cuts, number);
     if (before?.state === 'committed') previous = before.chain!;
     else previous = await runBatch(context, partition, { number, range, previous, budget });
     number += 1;
@@ -57,9 +60,22 @@ async function runBatch(
   }
 }
 
-/** Fixed from now on, never "the next so many documents". */
-async function nextRange({ source, table, task }: CollectionContext, rest: IdRange): Promise<IdRange> {
+/**
+ * Fixed from now on, never "the next so many documents". What a partition's cut has planned is taken, but where a batch
+ * must not be larger, and at the end of all keys, where new documents come: there the source is asked.
+ */
+async function nextRange(
+  { source, table, task }: CollectionContext,
+  rest: IdRange,
+  cuts: readonly RawId[] | undefined,
+  number: number,
+): Promise<IdRange> {
   if (UNCUT.has(rest.bracket)) return rest;
+  if (cuts && task.mode === 'replace') {
+    const planned = cuts[number];
+    if (planned) return { ...rest, to: planned };
+    if (rest.to) return rest;
+  }
   const to = await nth(source, table, rest, task.execution.batchRows);
   return to ? { ...rest, to } : rest;
 }

@@ -138,7 +138,8 @@ describe('a copy of documents', () => {
       name: `Ann ${at}`,
     }));
     await server.client.db(ends.from).collection('people').insertMany(documents);
-    const job = mongoJob(`${JOB}batchRows: 100
+    // More batches than partitions: some partitions have several.
+    const job = mongoJob(`${JOB}batchRows: 25
 collections:
   ${ends.from}.people: { fields: { name: fullName } }
 `);
@@ -151,6 +152,8 @@ collections:
     expect(partitions.every(({ done }) => done === true)).toBe(true);
     const batches = await ledger.collection('lethe.batch').find({ run: run.run }).toArray();
     expect(batches.reduce((sum, { rows }) => sum + Number(rows), 0)).toBe(1_500);
+    expect(batches.length).toBeGreaterThan(partitions.length);
+    expect(Math.max(...batches.map(({ rows }) => Number(rows)))).toBeLessThanOrEqual(25);
     // Bounds are keys of documents.
     expect(JSON.stringify([partitions, batches])).not.toMatch(/key-\d/);
   });
