@@ -4,8 +4,9 @@ import { idOf, type RawId } from '../ids.js';
 import { type Bracket, bracketOf } from '../ranges.js';
 import { chunksOf } from './read.js';
 
-/** Marks of a batch: the more, the more alike batches become. */
-const MARKS = 16;
+/** Marks of a batch, at least and at most: the more, the more alike batches become. */
+const LEAST_MARKS = 16;
+const MOST_MARKS = 64;
 /** `_id`s of one reply. */
 const REPLY = 20_000;
 
@@ -30,7 +31,7 @@ export async function walkIds(
   batchRows: number,
   most: number,
 ): Promise<{ brackets: ReadonlyMap<Bracket, Walked>; unclear: boolean } | undefined> {
-  const stride = Math.ceil(batchRows / MARKS);
+  const stride = strideOf(batchRows);
   const brackets = new Map<Bracket, Walked>();
   let [unclear, all] = [false, 0];
   const cursor = collection.find(
@@ -52,6 +53,13 @@ export async function walkIds(
     await cursor.close().catch(() => undefined);
   }
   return { brackets, unclear };
+}
+
+/** So that full batches are as large as they may be, where their size has a divisor. */
+function strideOf(batchRows: number): number {
+  for (let marks = LEAST_MARKS; marks <= MOST_MARKS; marks++)
+    if (batchRows % marks === 0) return batchRows / marks;
+  return Math.ceil(batchRows / LEAST_MARKS);
 }
 
 /** Some servers do not compare a UUID with other bytes. */
