@@ -1,21 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * A tier of tests: a folder, what it may take, and whether it uses servers. Tiers run one after the other. `isolate`
- * gives each file a process of its own, which takes seconds of importing for each.
+ * A tier of tests: a folder, what it may take, and whether it uses servers. Tiers run one after the other. The files of a
+ * tier share two processes, since each would import everything again: what a file sets and starts, it must clear away.
  */
-function tier(
-  name: string,
-  order: number,
-  timeout: number,
-  { servers, isolate }: { servers: boolean; isolate: boolean },
-) {
+function tier(name: string, order: number, timeout: number, { servers }: { servers: boolean }) {
   return {
     test: {
       name,
-      isolate,
+      isolate: false,
       include: [`test/${name}/**/*.test.ts`],
       globalSetup: servers ? ['test/harness/setup.ts'] : [],
+      setupFiles: servers ? ['test/harness/file.ts'] : [],
       testTimeout: timeout,
       hookTimeout: Math.max(timeout, 120_000),
       sequence: { groupOrder: order },
@@ -29,10 +25,10 @@ export default defineConfig({
     maxWorkers: 2,
     reporters: ['default', './test/harness/reporter.ts'],
     projects: [
-      tier('pure', 0, 30_000, { servers: false, isolate: false }),
-      tier('engine', 1, 60_000, { servers: true, isolate: false }),
-      tier('durable', 2, 240_000, { servers: true, isolate: false }),
-      tier('whole', 3, 300_000, { servers: true, isolate: false }),
+      tier('pure', 0, 30_000, { servers: false }),
+      tier('engine', 1, 60_000, { servers: true }),
+      tier('durable', 2, 240_000, { servers: true }),
+      tier('whole', 3, 300_000, { servers: true }),
     ],
   },
 });

@@ -19,6 +19,7 @@ import { refusePlan } from '../plan/refuse.js';
 import { createPool, type Pool } from '../workers/pool.js';
 import { sampleDocument } from './documents.js';
 import { MemoryWatch, processorTime } from './memory.js';
+import { median } from './rounds.js';
 
 const KEY = Buffer.alloc(32, 7);
 const JOB = `job: bench
@@ -167,10 +168,6 @@ function fifths(documents: number, memory: MemoryWatch, peaks: number[][]): (row
     written += rows;
     while (mine.length < Math.floor((written * 5) / documents)) mine.push(memory.window());
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
 async function rawCopy({ source, destination }: Ends): Promise<void> {

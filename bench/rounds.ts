@@ -56,7 +56,7 @@ async function timed(body: () => Promise<void>): Promise<number> {
   return (performance.now() - start) / 1_000;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }

@@ -56,7 +56,6 @@ export async function openStage({
 }: StageOptions = {}): Promise<Stage> {
   captureSdkLog();
   if (stages === 0) forgetSdkLog();
-  stages += 1;
   const { address, namespace } = own ? { address: own, namespace: 'default' } : await temporal();
   const taskQueue = options.taskQueue ?? uniqueTaskQueue('sync');
   const connection = await Connection.connect({ address });
@@ -78,14 +77,20 @@ export async function openStage({
     },
     start: (job, input) => startSync(client, job, input, taskQueue),
     async stop() {
+      stages -= 1;
       for (const one of running) one.worker.stop();
       await Promise.allSettled(running.map(({ ended }) => ended));
       await native?.close();
       await connection.close();
-      stages -= 1;
     },
   };
-  if (worker) await stage.addWorker();
+  stages += 1;
+  try {
+    if (worker) await stage.addWorker();
+  } catch (error) {
+    await stage.stop();
+    throw error;
+  }
   return stage;
 }
 

@@ -38,9 +38,9 @@ beforeAll(async () => {
   worker = spawn();
 });
 afterAll(async () => {
-  await worker.stop();
-  await stage.stop();
-  await Promise.all([keys, ...points.map((point) => point.keys)].map((own) => own.drop()));
+  await worker?.stop();
+  await stage?.stop();
+  await Promise.all([keys, ...(points ?? []).map((point) => point.keys)].map((own) => own?.drop()));
 });
 
 /** A worker takes its place. */

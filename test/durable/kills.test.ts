@@ -33,8 +33,8 @@ beforeAll(async () => {
   calm = await runCalm(stage);
 });
 afterAll(async () => {
-  await calm.ends.drop();
-  await stage.stop();
+  await stage?.stop();
+  await calm?.ends.drop();
 });
 
 it(`a run whose workers are killed ${KILLS} times ends as one that nobody disturbed`, async () => {

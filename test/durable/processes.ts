@@ -2,6 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { Ends, Stage } from './fixture.js';
 
+/** That were started and have not ended: a test that failed may leave some. */
+const alive = new Set<WorkerProcess>();
+
+export async function killWorkersLeft(): Promise<void> {
+  await Promise.all([...alive].map((worker) => worker.kill()));
+}
+
 /** A worker as it runs in production: `lethe worker` in a process of its own. */
 export class WorkerProcess {
   private readonly child: ChildProcess;
@@ -32,6 +39,7 @@ export class WorkerProcess {
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    alive.add(this);
     const killWithUs = () => this.child.kill('SIGKILL');
     process.once('exit', killWithUs);
     const take = (text: Buffer) => {
@@ -42,6 +50,7 @@ export class WorkerProcess {
     this.ended = new Promise((done) =>
       this.child.once('exit', () => {
         process.removeListener('exit', killWithUs);
+        alive.delete(this);
         done();
       }),
     );

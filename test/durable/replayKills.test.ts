@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { openSession, query, type Session } from '../../postgres/session.js';
 import { ask, type Ends, until } from './fixture.js';
 import { WorkerProcess } from './processes.js';
@@ -12,7 +12,10 @@ const workers: WorkerProcess[] = [];
 // A worker gets the variables of all databases when it starts, and stays for the next test.
 beforeAll(async () => {
   for (let i = 0; i < 3; i++) opened.push(await openBroken(900, 1_200));
-  await startWorker();
+});
+// A test that failed may have killed it.
+beforeEach(async () => {
+  if (!workers.at(-1)?.alive) await startWorker();
 });
 afterAll(async () => {
   for (const worker of workers.splice(0)) await worker.stop();

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Decimal128, type Document, Double, Int32, Long } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
 import { openingOf, sealingOf } from '../../activities/sealing.js';
 import { jobKeys, parseJobKey } from '../../anonymize/keys.js';
@@ -123,8 +123,8 @@ beforeAll(async () => {
   [stage, scene] = await Promise.all([openStage(), retainScene(SCHEMA, FILL, THERE)]);
 });
 afterAll(async () => {
-  await scene.end();
-  await stage.stop();
+  await stage?.stop();
+  await scene?.end();
 });
 
 describe('a sync that seals', () => {
@@ -235,8 +235,9 @@ describe('a sync that seals', () => {
 
 describe('a sync of documents that seals', () => {
   const EVENTS = 120;
-  const oldest = addDays(dayAt(Date.now()), -29);
-  const dayOf = (i: number) => addDays(dayAt(Date.now()), -(i % 40 < 26 ? i % 40 : (i % 40) + 10));
+  const today = dayAt(Date.now());
+  const oldest = addDays(today, -29);
+  const dayOf = (i: number) => addDays(today, -(i % 40 < 26 ? i % 40 : (i % 40) + 10));
   const event = (i: number) => ({
     _id: i,
     at: new Date(`${dayOf(i)}T08:00:00Z`),
@@ -286,6 +287,7 @@ describe('a sync of documents that seals', () => {
 
   it('leaves tokens that read back, of any type and depth; a replay seals what waited, and the checks look at it all', async () => {
     const server = await mongo();
+    onTestFinished(() => server.close());
     const [from, to] = [server.database('events'), server.database('copy')];
     const events = (database: string) => server.client.db(database).collection<{ _id: number }>('event');
     await events(from).insertMany(Array.from({ length: EVENTS }, (_, i) => event(i)));
@@ -399,8 +401,6 @@ collections:
       { kind: 'changed', message: expect.stringContaining('Batch 0') },
       { kind: 'unchecked', message: expect.stringContaining('has sealed fields') },
     ]);
-    await server.close();
-    for (const name of Object.keys(env)) delete process.env[name];
   });
 });
 
