@@ -9,12 +9,9 @@ const result = join(root, 'reports/tests.json');
 
 rmSync(result, { force: true });
 const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-// Hundreds of short processes start: with more room for what is young, their imports are collected far fewer times.
-const NODE_OPTIONS = ['--max-semi-space-size=64', process.env.NODE_OPTIONS].filter(Boolean).join(' ');
 const { status } = spawnSync(process.execPath, [vitest, 'run', ...process.argv.slice(2)], {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, NODE_OPTIONS },
 });
 const nothing = { passed: 0, failed: 1, skipped: 0, skips: [] };
 const sum = existsSync(result) ? JSON.parse(readFileSync(result, 'utf8')) : nothing;

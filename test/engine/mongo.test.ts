@@ -235,6 +235,33 @@ collections:
     ]);
   });
 
+  test('holds the documents that a filter takes, and a sample of them is transformed again', async () => {
+    const ends = newEnds();
+    const source = server.client.db(ends.from).collection<{ _id: number }>('users');
+    const users = Array.from({ length: 40 }, (_, i) => ({
+      _id: i,
+      active: i % 2 === 0,
+      mail: `u${i}@a.example`,
+    }));
+    await source.insertMany(users);
+    const job = mongoJob(`${JOB}collections:
+  ${ends.from}.users:
+    where: { active: true }
+    fields: { active: keep, mail: email }
+`);
+    const run = await runJob(job, ends);
+    expect(failed(run)).toEqual([]);
+    expect(run.rows).toBe(20);
+    const told = (checks: typeof run.checks) => checks.find(({ name }) => name === 'recompute');
+    expect(told(run.checks)?.message).toMatch(
+      /^20 documents were transformed again and are there, byte for byte\./,
+    );
+    const copy = server.client.db(ends.to).collection<{ _id: number }>('users');
+    await copy.updateOne({ _id: 4 }, { $set: { mail: 'nobody@b.example' } });
+    const again = told(await checkAgain(job, ends, run));
+    expect(again?.message).toMatch(/^1 of 20 documents/);
+  });
+
   test('is searched for what its source knows of people, also when somebody changed it later', async () => {
     const ends = newEnds();
     const FIRST = ['Hildegard', 'Waltraud', 'Ekkehard', 'Gundolf'];
