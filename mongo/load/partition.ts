@@ -72,12 +72,23 @@ async function nextRange(
 ): Promise<IdRange> {
   if (UNCUT.has(rest.bracket)) return rest;
   if (cuts && task.mode === 'replace') {
-    const planned = cuts[number];
-    if (planned) return { ...rest, to: planned };
-    if (rest.to) return rest;
+    const planned = plannedRange(rest, cuts, number);
+    if (planned) return planned;
   }
   const to = await nth(source, table, rest, task.execution.batchRows);
   return to ? { ...rest, to } : rest;
+}
+
+/**
+ * What a partition's cut has planned for its batch of a number; undefined at the end of all keys, and where the batch
+ * before ended elsewhere: a worker of another version may have begun the partition.
+ *
+ * @param rest What of the partition is not in a batch yet.
+ */
+export function plannedRange(rest: IdRange, cuts: readonly RawId[], number: number): IdRange | undefined {
+  if (number > 0 && !sameBorder(rest.from, cuts[number - 1] ?? null)) return undefined;
+  const to = cuts[number] ?? rest.to;
+  return to ? { ...rest, to } : undefined;
 }
 
 function boundsOf({ keys }: CollectionContext, { run, partition, batch, bounds }: BatchDocument): IdRange {
