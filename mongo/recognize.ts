@@ -2,9 +2,10 @@ import type { JobKeys } from '../anonymize/keys.js';
 import { BLIND } from '../anonymize/sealing.js';
 import type { Sealing } from '../anonymize/transformer.js';
 import { retainsOf } from '../plan/sealing.js';
-import { BSON_TYPES, VALUE_TYPES } from './documents/columnTypes.js';
+import { BSON_TYPES } from './documents/columnTypes.js';
 import { prepareDocuments } from './documents/compile.js';
-import { eachLeaf, readDocument } from './documents/leaves.js';
+import { eachLeaf } from './documents/leaves.js';
+import { quoted } from './documents/paths.js';
 import { type Place, placesOf } from './documents/places.js';
 import type { CollectionRules, DocumentTransform, FieldRule, FieldSpec } from './documents/types.js';
 
@@ -76,8 +77,8 @@ class SealedRecognizer implements Recognizer {
 
   private sealedTexts(document: Uint8Array): (string | null)[] {
     const texts: (string | null)[] = [];
-    eachLeaf(readDocument(document), this.root, ({ place, text }) => {
-      if (place.rule && seals(place.rule)) texts.push(text);
+    eachLeaf(document, this.root, ({ place, kind, text }) => {
+      if (place.rule && seals(place.rule)) texts.push(kind === 'text' ? text : null);
     });
     return texts;
   }
@@ -92,13 +93,14 @@ function blanking({ collection, fields, derive = [] }: CollectionRules): Collect
   if (![...fields, ...derive].some(seals)) return undefined;
   const rule = (path: string, sealed: boolean): FieldRule => ({
     ...{ rule: 'fields', path, apply: KEPT },
-    ...(sealed && { apply: EMPTIED, types: UNSEALED, special: 'keep' }),
+    ...(sealed && { apply: EMPTIED, types: UNSEALED }),
   });
   return {
     collection,
+    // A derived field stands in the place of any other of its name, whose rule did not make it.
     fields: [
+      ...derive.map((field) => rule(quoted(field.name), seals(field))),
       ...fields.map((field) => rule(field.path, seals(field))),
-      ...derive.filter(seals).map(({ name }) => rule(name, true)),
     ],
     unlisted: 'keep',
   };
@@ -107,11 +109,12 @@ function blanking({ collection, fields, derive = [] }: CollectionRules): Collect
 const KEPT: FieldSpec = { name: 'keep', options: {} };
 /** Under `BLIND`: values become null, and what documents and arrays hold is looked into. */
 const EMPTIED: FieldSpec = { name: 'retain', options: { policy: 'xx' } };
-/** Types that nothing seals. */
+/** Types that no token has. */
 const UNSEALED = Object.fromEntries(
-  BSON_TYPES.filter((type) => ![...VALUE_TYPES, 'object', 'array', 'null', 'undefined'].includes(type))
-    .concat('binData')
-    .map((type) => [type, KEPT]),
+  BSON_TYPES.filter((type) => !['string', 'symbol', 'object', 'array'].includes(type)).map((type) => [
+    type,
+    KEPT,
+  ]),
 );
 
 function seals(rule: { readonly apply: FieldSpec; readonly types?: object }): boolean {

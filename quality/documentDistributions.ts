@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { eachLeaf, type Leaf, readDocument } from '../mongo/documents/leaves.js';
+import { eachLeaf, type Leaf } from '../mongo/documents/leaves.js';
 import { type Place, placesOf } from '../mongo/documents/places.js';
 import { findTransformer } from '../plan/effects.js';
 import type { TablePlan } from '../plan/plan.js';
@@ -25,7 +25,7 @@ export class DocumentCounts {
   }
 
   add(document: Uint8Array): void {
-    eachLeaf(readDocument(document), this.root, (leaf) => {
+    eachLeaf(document, this.root, (leaf) => {
       const { path } = leaf.place;
       const known = this.places.get(path) ?? new PlaceCounts(leaf.spec);
       this.places.set(path, known);

@@ -207,11 +207,19 @@ export interface SealedField {
   take(text: string | null): void;
 }
 
-/** What looks at the values that a transformer sealed; undefined where nothing can be said of them without keys. */
-export function sealedField(apply: TransformerSpec, by: SealedBy): SealedField | undefined {
+/**
+ * What looks at the values that a transformer sealed; undefined where nothing can be said of them without keys.
+ *
+ * @param beside Transformers of the field's other types, whose tokens are strings, too.
+ */
+export function sealedField(
+  apply: TransformerSpec,
+  by: SealedBy,
+  beside: readonly TransformerSpec[] = [],
+): SealedField | undefined {
   const sealed = sealedHow({ branches: [{ rule: '', apply }] });
   if (!sealed) return undefined;
-  const tally = new Tally(sealed, by);
+  const tally = new Tally({ ...sealed, rules: [...sealed.rules, ...beside.flatMap(retainsOf)] }, by);
   const look = lookerOf(sealed, tally);
   return {
     counts: tally.counts,

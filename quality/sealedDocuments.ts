@@ -1,6 +1,6 @@
-import { eachLeaf, readDocument } from '../mongo/documents/leaves.js';
+import { eachLeaf } from '../mongo/documents/leaves.js';
 import { parseFieldPath } from '../mongo/documents/paths.js';
-import { placesOf } from '../mongo/documents/places.js';
+import { type Place, placesOf } from '../mongo/documents/places.js';
 import type { FieldSpec } from '../mongo/documents/types.js';
 import type { TablePlan } from '../plan/plan.js';
 import { isSealed, retainsOf } from '../plan/sealing.js';
@@ -18,7 +18,7 @@ export class SealedLook {
     this.root = placesOf(table.collection!.rules);
   }
 
-  /** Names at the top that sealed fields stand below; undefined where a path begins with a wildcard. */
+  /** Names at the top that sealed fields stand below; undefined where a projection cannot say them. */
   get names(): readonly string[] | undefined {
     const { fields, derive } = this.table.collection!.rules;
     const sealed = new Set(this.table.columns.filter(isSealed).map(({ name }) => name));
@@ -26,16 +26,16 @@ export class SealedLook {
       if (!sealed.has(path)) return [];
       const parsed = parseFieldPath(path);
       const step = typeof parsed === 'string' ? undefined : parsed.steps[0];
-      return step?.kind === 'name' && !step.deep && !/^\$|\./.test(step.name) ? step.name : [undefined];
+      return [step?.kind === 'name' && !step.deep ? step.name : undefined];
     });
     const names = [...firsts, ...derive.flatMap(({ name }) => (sealed.has(name) ? name : []))];
-    return names.every((name) => name !== undefined) ? [...new Set(names)] : undefined;
+    return names.every(isProjectable) ? [...new Set(names)] : undefined;
   }
 
   look(document: Uint8Array): void {
-    eachLeaf(readDocument(document), this.root, ({ kind, place, spec, text }) => {
+    eachLeaf(document, this.root, ({ kind, place, spec, text }) => {
       if (!spec || kind === 'null' || retainsOf(spec).length === 0) return;
-      this.fieldOf(place.path, spec)?.take(kind === 'text' ? text : null);
+      this.fieldOf(place, spec)?.take(kind === 'text' ? text : null);
     });
   }
 
@@ -48,13 +48,21 @@ export class SealedLook {
       );
   }
 
-  private fieldOf(path: string, spec: FieldSpec): SealedField | undefined {
+  private fieldOf({ path, rule }: Place, spec: FieldSpec): SealedField | undefined {
     const specs = this.fields.get(path) ?? new Map<FieldSpec, SealedField>();
     this.fields.set(path, specs);
-    const known = specs.get(spec) ?? sealedField(spec, this.by);
-    if (known) specs.set(spec, known);
-    return known;
+    const known = specs.get(spec);
+    if (known) return known;
+    const beside = rule && 'types' in rule ? [rule.apply, ...Object.values(rule.types ?? {})] : [];
+    const field = sealedField(spec, this.by, beside);
+    if (field) specs.set(spec, field);
+    return field;
   }
+}
+
+/** Projections read dots as a path, and `$` as an operator. */
+function isProjectable(name: string | undefined): name is string {
+  return name !== undefined && !/^$|^\$|\./.test(name);
 }
 
 /** Sealed fields of a plan of which nothing can be said without keys. */

@@ -8,6 +8,7 @@ import {
   tableType,
   valueEnd,
 } from './bson.js';
+import { quoted } from './paths.js';
 import type { BsonType } from './types.js';
 import { readText } from './values.js';
 
@@ -182,9 +183,4 @@ function occurrences({ types, objects, element }: Node): number {
     [...types.values()].reduce((sum, n) => sum + n, 0),
     element ? 1 : 0,
   );
-}
-
-function quoted(name: string): string {
-  if (/^[^.[\]*~'"\s]+$/u.test(name)) return name;
-  return `'${name.replace(/[\\']/g, '\\$&')}'`;
 }

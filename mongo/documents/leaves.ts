@@ -1,4 +1,5 @@
-import { BSON, type Document } from 'mongodb';
+import { Decimal128 } from 'mongodb';
+import { BSON, containerEnd, cstringEnd, TYPE_NAMES, tableType, valueEnd } from './bson.js';
 import type { Place } from './places.js';
 import type { BsonType, FieldSpec } from './types.js';
 
@@ -6,80 +7,102 @@ import type { BsonType, FieldSpec } from './types.js';
 export interface Leaf {
   readonly place: Place;
   readonly kind: 'text' | 'number' | 'time' | 'null' | 'other';
-  /** As it is searched and counted; null for null. */
+  /** As it is searched and counted; null for null. Text that is no UTF-8 is read as well as may be. */
   readonly text: string | null;
   /** What decides it; undefined: nobody. */
   readonly spec: FieldSpec | undefined;
 }
 
-/** A raw document with its values, as far as they can be read: text that is no UTF-8 is read as well as may be. */
-export function readDocument(raw: Uint8Array): Document {
-  return BSON.deserialize(raw, { validation: { utf8: false }, bsonRegExp: true });
+/** Calls `visit` for every leaf of a raw document, in order. */
+export function eachLeaf(document: Uint8Array, root: Place, visit: (leaf: Leaf) => void): void {
+  const bytes = Buffer.from(document.buffer, document.byteOffset, document.length);
+  new Walk(bytes, visit).container(0, bytes.length, root, false, undefined);
 }
 
-/** Calls `visit` for every leaf, in order. */
-export function eachLeaf(document: Document, root: Place, visit: (leaf: Leaf) => void): void {
-  for (const [name, value] of Object.entries(document)) member(name, value, root, visit);
+class Walk {
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly visit: (leaf: Leaf) => void,
+  ) {}
+
+  /** @param whole What decides all that lies below, whatever its types. */
+  container(start: number, end: number, place: Place, array: boolean, whole: FieldSpec | undefined): void {
+    const { bytes } = this;
+    const limit = containerEnd(bytes, start, end) - 1;
+    let index = 0;
+    for (let at = start + 4; at < limit; ) {
+      const type = bytes[at]!;
+      const nameEnd = cstringEnd(bytes, at + 1, limit);
+      const valueStop = valueEnd(bytes, type, nameEnd + 1, limit);
+      const child = array
+        ? place.element(index++)
+        : this.member(place, bytes.toString('utf8', at + 1, nameEnd));
+      this.value(type, nameEnd + 1, valueStop, child, whole);
+      at = valueStop;
+    }
+  }
+
+  private member(place: Place, name: string): Place {
+    const child = place.child(name);
+    const { keys } = place;
+    if (keys && child.path.endsWith('*')) {
+      this.visit({ place: child, kind: 'text', text: name, spec: keys.apply });
+    }
+    return child;
+  }
+
+  private value(type: number, start: number, end: number, place: Place, whole: FieldSpec | undefined): void {
+    if (type === BSON.object || type === BSON.array) {
+      const array = type === BSON.array;
+      this.container(start, end, place, array, whole ?? wholeOf(place, array ? 'array' : 'object'));
+      return;
+    }
+    const name = TYPE_NAMES.get(tableType(this.bytes, type, start))!;
+    const [kind, text] = readLeaf(this.bytes, name, start, end);
+    this.visit({ place, kind, text, spec: whole ?? specOf(place, name) });
+  }
 }
 
-function member(name: string, value: unknown, place: Place, visit: (leaf: Leaf) => void): void {
-  const child = place.child(name);
-  const { keys } = place;
-  if (keys && child.path.endsWith('*')) {
-    visit({ place: child, kind: 'text', text: name, spec: keys.apply });
-  }
-  each(value, child, visit);
+function specOf({ rule }: Place, type: BsonType): FieldSpec | undefined {
+  return (rule && 'types' in rule && rule.types?.[type]) || rule?.apply;
 }
 
-function each(value: unknown, place: Place, visit: (leaf: Leaf) => void): void {
-  if (Array.isArray(value)) {
-    for (const [at, element] of value.entries()) each(element, place.element(at), visit);
-    return;
-  }
-  const [kind, types, text] = described(value);
-  if (kind === 'document') {
-    for (const [name, inner] of Object.entries(value as Document)) member(name, inner, place, visit);
-    return;
-  }
-  visit({ place, kind, text, spec: specOf(place, types) });
+/** A document or array that a rule decides as one; others are gone through. */
+function wholeOf(place: Place, type: 'object' | 'array'): FieldSpec | undefined {
+  const spec = place.ends ? specOf(place, type) : undefined;
+  return spec && WHOLE.has(spec.name) ? spec : undefined;
 }
 
-function specOf({ rule }: Place, types: readonly BsonType[]): FieldSpec | undefined {
-  if (rule && 'types' in rule) {
-    for (const type of types) if (rule.types?.[type]) return rule.types[type];
-  }
-  return rule?.apply;
-}
+const WHOLE = new Set(['keep', 'null', 'drop']);
 
-type Described = readonly [kind: Leaf['kind'] | 'document', types: readonly BsonType[], text: string | null];
-
-const WHOLE: readonly BsonType[] = ['int', 'long', 'double'];
-
-function described(value: unknown): Described {
-  if (value === null || value === undefined) return ['null', ['null'], null];
-  if (typeof value === 'string') return ['text', ['string'], value];
-  if (typeof value === 'number')
-    return ['number', Number.isInteger(value) ? WHOLE : ['double'], String(value)];
-  if (typeof value === 'bigint') return ['number', ['long'], String(value)];
-  if (typeof value === 'boolean') return ['other', ['bool'], String(value)];
-  if (value instanceof Date) {
-    const seconds = value.getTime() / 1_000;
-    return ['time', ['date'], String(seconds)];
-  }
-  switch ((value as { _bsontype?: string })._bsontype) {
-    case undefined:
-      return ['document', ['object'], null];
-    case 'Long':
-      return ['number', ['long'], String(value)];
-    case 'Decimal128':
-      return ['number', ['decimal'], String(value)];
-    case 'ObjectId':
-      return ['other', ['objectId'], String(value)];
-    case 'BSONSymbol':
-      return ['text', ['symbol'], String(value)];
-    case 'Binary':
-      return ['other', ['uuid', 'binData'], null];
+function readLeaf(
+  bytes: Buffer,
+  type: BsonType,
+  start: number,
+  end: number,
+): readonly [kind: Leaf['kind'], text: string | null] {
+  switch (type) {
+    case 'null':
+    case 'undefined':
+      return ['null', null];
+    case 'string':
+    case 'symbol':
+      return ['text', bytes.toString('utf8', start + 4, end - 1)];
+    case 'int':
+      return ['number', String(bytes.readInt32LE(start))];
+    case 'long':
+      return ['number', String(bytes.readBigInt64LE(start))];
+    case 'double':
+      return ['number', String(bytes.readDoubleLE(start))];
+    case 'decimal':
+      return ['number', String(new Decimal128(bytes.subarray(start, end)))];
+    case 'date':
+      return ['time', String(Number(bytes.readBigInt64LE(start)) / 1_000)];
+    case 'bool':
+      return ['other', String(bytes[start] === 1)];
+    case 'objectId':
+      return ['other', bytes.toString('hex', start, end)];
     default:
-      return ['other', [], null];
+      return ['other', null];
   }
 }

@@ -67,3 +67,9 @@ export function plainNames(path: FieldPath): readonly string[] | undefined {
   }
   return names;
 }
+
+/** A name as a path has it: what is no word of a path stands in quotes. */
+export function quoted(name: string): string {
+  if (/^[^.[\]*~'"\s]+$/u.test(name)) return name;
+  return `'${name.replace(/[\\']/g, '\\$&')}'`;
+}

@@ -10,6 +10,8 @@ export interface Place {
   readonly rule: FieldRule | DerivedField | undefined;
   /** What decides the names below that no rule names; undefined: they stay. */
   readonly keys: FieldRule | undefined;
+  /** No path goes on below: what decides this place decides all that lies there. */
+  readonly ends: boolean;
   child(name: string): Place;
   element(index: number): Place;
 }
@@ -33,6 +35,7 @@ export function placesOf({ fields, derive = [] }: CollectionRules): Place {
 class KnownPlace implements Place {
   readonly rule: Place['rule'];
   readonly keys: FieldRule | undefined;
+  readonly ends: boolean;
   private readonly named: ReadonlyMap<string, FieldState>;
   private readonly children = new Map<string, Place>();
   private readonly elements = new Map<FieldState, Place>();
@@ -44,6 +47,7 @@ class KnownPlace implements Place {
   ) {
     this.rule = ruleOf(state.codes[0]!);
     this.keys = state.keys > 0 ? (ruleOf(state.keys) as FieldRule) : undefined;
+    this.ends = state.leaf;
     this.named = new Map(state.leaf ? [] : state.names.all.map(({ name, state: of }) => [name, of]));
   }
 

@@ -1,5 +1,5 @@
 import type { TransformerSpec } from '../../anonymize/transformer.js';
-import { eachLeaf, type Leaf, readDocument } from '../../mongo/documents/leaves.js';
+import { eachLeaf, type Leaf } from '../../mongo/documents/leaves.js';
 import { type Place, placesOf } from '../../mongo/documents/places.js';
 import { tableText } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
@@ -45,7 +45,7 @@ export class DocumentScan {
   look(document: Uint8Array): void {
     const first: Leaf[] = [];
     const last: Leaf[] = [];
-    eachLeaf(readDocument(document), this.root, (leaf) => {
+    eachLeaf(document, this.root, (leaf) => {
       const { text, place, spec } = leaf;
       if (!isSearched(leaf) || text === null) return;
       const cut = text.slice(0, MOST_CHARACTERS);
@@ -100,10 +100,10 @@ export class DocumentScan {
     kept: (text: string) => void = () => undefined,
   ): void {
     const same = new Set<string>();
-    eachLeaf(readDocument(after), this.root, (leaf) => {
+    eachLeaf(after, this.root, (leaf) => {
       if (isSearched(leaf)) same.add(`${leaf.place.path}\0${leaf.text}`);
     });
-    eachLeaf(readDocument(before), this.root, (leaf) => {
+    eachLeaf(before, this.root, (leaf) => {
       const { text, place } = leaf;
       if (!isSearched(leaf) || text === null) return;
       if (this.isKept(leaf) || same.has(`${place.path}\0${text}`)) kept(text);
