@@ -7,7 +7,7 @@ import { type TableName, tableText } from '../plan/catalog.js';
 import { buildDocumentPlan } from '../plan/documents/build.js';
 import type { DocumentCatalog, SampledFields } from '../plan/documents/types.js';
 import { Findings } from '../plan/findings.js';
-import type { Plan, TablePlan } from '../plan/plan.js';
+import type { Finding, Plan, TablePlan } from '../plan/plan.js';
 import { dayAt } from '../retention/token/day.js';
 import { databasesOf, readCatalog } from './catalog.js';
 import { deploymentsOf } from './claim.js';
@@ -15,6 +15,7 @@ import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
 import { idOf, idText } from './ids.js';
 import { judgePushdown } from './pushdown/judge.js';
+import { judgeSealedPlaces } from './sealedPlaces.js';
 
 /** Documents of each collection that a plan looks at. */
 const SAMPLE = 200;
@@ -57,15 +58,20 @@ export async function planDocuments(
   const sealing = sampleSealing(job);
   for (const table of draft.tables) samples.push(await sampleFields(source, table, sealing));
   const plan = buildDocumentPlan({ ...input, samples });
-  return { plan: await withPushdown(plan, source, destination), source: from, destination: to };
+  const judged = withFindings(plan, judgeSealedPlaces(plan, job, from));
+  return { plan: await withPushdown(judged, source, destination), source: from, destination: to };
 }
 
 /** Whether both ends are one deployment is asked only where it matters: it may leave a mark for a moment. */
 async function withPushdown(plan: Plan, source: Connection, destination: Connection): Promise<Plan> {
   if (!plan.tables.some(({ collection }) => collection?.pushdown)) return plan;
+  return withFindings(plan, judgePushdown(plan, (await deploymentsOf(source, destination)) === 'one'));
+}
+
+function withFindings(plan: Plan, more: readonly Finding[]): Plan {
   const findings = new Findings();
   findings.add(plan.findings);
-  findings.add(judgePushdown(plan, (await deploymentsOf(source, destination)) === 'one'));
+  findings.add(more);
   return { ...plan, findings: findings.sorted() };
 }
 

@@ -1,6 +1,6 @@
 import { compileColumn } from '../../anonymize/compile.js';
 import type { JobKeys } from '../../anonymize/keys.js';
-import { getTransformer } from '../../anonymize/registry.js';
+import { getTransformer, nestedSpecs } from '../../anonymize/registry.js';
 import type { ColumnType, Prf, TransformerSpec } from '../../anonymize/transformer.js';
 import { LetheError } from '../../errors/errors.js';
 import { BSON, TYPE_NAMES } from './bson.js';
@@ -107,7 +107,15 @@ class Compiler {
     }
     if (!taken && rule.apply.name !== 'block') this.mistakes.push(`${rule.path}: ${refused[0]}`);
     const closes = rule.apply.name === 'drop' || rule.apply.name === 'null';
-    return { path, codes, target: 0, closes };
+    const idCodes = this.unsealed(codes);
+    return { path, codes, target: 0, closes, ...(idCodes && { idCodes }) };
+  }
+
+  /** The codes with refusals in the place of what seals; undefined where nothing does. */
+  private unsealed(codes: Codes): Codes | undefined {
+    const seals = (code: number) =>
+      code > 0 && [...nestedSpecs(this.targets[code - 1]!.spec)].some(({ name }) => name === SEALED);
+    return codes.some(seals) ? codes.map((code) => (seals(code) ? this.refusal(IN_ID) : code)) : undefined;
   }
 
   private keyPattern(rule: FieldRule, path: FieldPath): Pattern | undefined {
@@ -223,7 +231,7 @@ class Compiler {
       else {
         const own = this.target(field.rule, field.name, domain, field.apply, columnType, byte, byte);
         const made =
-          typeof own === 'number'
+          typeof own === 'number' || field.apply.name === SEALED
             ? own
             : this.target(
                 field.rule,
@@ -243,4 +251,6 @@ class Compiler {
   }
 }
 
+const IN_ID =
+  'a document is known by its _id, and a token is another one each time: give this part of it a rule of its own (keep, hash)';
 const FIELD_ONLY = new Set(['drop', 'block', 'null']);

@@ -40,6 +40,8 @@ export interface Pattern {
   readonly target: number;
   /** It empties or drops what it names; paths that come there by more wildcards do not reach into that. */
   readonly closes: boolean;
+  /** What it decides of a document's `_id` instead, where that differs. */
+  readonly idCodes?: Codes;
 }
 
 type Open = readonly (readonly [pattern: number, step: number])[];
@@ -52,10 +54,15 @@ type Open = readonly (readonly [pattern: number, step: number])[];
  * @param derived Codes of fields at the top, by name; they come before all patterns.
  */
 export function buildStates(
-  patterns: readonly Pattern[],
+  given: readonly Pattern[],
   unlisted: Codes,
   derived: ReadonlyMap<string, Codes>,
 ): FieldState {
+  // Pattern n as it counts inside of `_id` stands at `given.length + n`.
+  const patterns = [
+    ...given,
+    ...given.map((pattern) => ({ ...pattern, codes: pattern.idCodes ?? pattern.codes })),
+  ];
   const known = new Map<string, FieldState>();
   const identity = new Map<Codes, number>();
   const number = (codes: Codes): number => {
@@ -116,13 +123,16 @@ export function buildStates(
     return [...next.values()];
   }
 
-  const root = state(
-    patterns.map((_, pattern) => [pattern, 0] as const),
-    unlisted,
-  );
-  if (derived.size === 0) return root;
+  const start = given.map((_, pattern) => [pattern, 0] as const);
+  const root = state(start, unlisted);
+  const guarded = given.some(({ idCodes }) => idCodes);
+  if (derived.size === 0 && !guarded) return root;
   // A state of its own: with paths like **.a, places further down may share the root's.
   const names = root.names.copy();
+  if (guarded) {
+    const inside = advance(start, '_id', false).map(([at, step]) => [at + given.length, step] as const);
+    names.set('_id', state(inside, unlisted));
+  }
   for (const [name, codes] of derived) names.set(name, state([], codes));
   return { ...root, leaf: false, kept: false, names };
 }

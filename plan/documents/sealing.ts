@@ -56,27 +56,34 @@ function judgePlace(
   findings: Findings,
 ): void {
   const table = tableText(collection);
-  if (path === '_id')
+  if (ID.test(path))
     findings.refuse(
       'sealed-id',
-      `${table}._id: a document is known by its _id, and a token is another one each time. Use keep, permute or hash, and seal other fields.`,
+      `${table}.${path}: a document is known by its _id, and a token is another one each time. Use keep, permute or hash, and seal other fields.`,
       place,
     );
   const side = references
     .flatMap(({ from, to }) => [from, to])
     .find((member) => member.collection === table && isInside(member.path, path));
-  if (side)
-    findings.refuse(
-      'sealed-reference',
-      `${table}.${side.path} is part of a reference, and equal values become tokens that differ: the reference would lead nowhere. Use hash or permute for it, or take the reference away.`,
-      place,
-    );
+  if (side) refuseSealedReference(`${table}.${side.path}`, place, findings);
   if (special === 'keep')
     findings.refuse(
       'sealed-special',
       `${table}.${path}: \`special: keep\` leaves NaN, -0 and the like as they are, and what is sealed must not stay plain. Leave it out: such documents go to quarantine.`,
       place,
     );
+}
+
+/** `_id`, or something in it. */
+const ID = /^(['"]?)_id\1(?=$|[.[])/;
+
+/** @param side `database.collection.path`: the end of a reference. */
+export function refuseSealedReference(side: string, place: Place, findings: Findings): void {
+  findings.refuse(
+    'sealed-reference',
+    `${side} is part of a reference, and equal values become tokens that differ: the reference would lead nowhere. Use hash or permute for it, or take the reference away.`,
+    place,
+  );
 }
 
 function sealedFields({ fields, derive }: CollectionRules): SealedField[] {

@@ -42,10 +42,25 @@ export function addDays(day: Day, days: number): Day {
   return dayAt(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS);
 }
 
-/** `2026-03-10`, `2026-03-10 23:30:00+00` → its day, as sessions in UTC print times; null where no token can name it. */
+const TIME =
+  /^(\d{4}-\d\d-\d\d)(?:[ T]((?:[01]\d|2[0-3]):[0-5]\d)(?::[0-5]\d(?:[.,]\d+)?)?(?: ?(?:Z|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?))?)?$/;
+
+/**
+ * The UTC day of a date, or of a time as databases and ISO 8601 write it: `2026-03-10`, `2026-03-10 23:30:00+00`,
+ * `2026-03-11T01:00:00+05:00` (the 10th). Without an offset it is in UTC. Null where it is no time, or no token can name
+ * its day.
+ */
 export function dayOfText(text: string | null | undefined): Day | null {
-  const day = /^(20\d\d-\d\d-\d\d)(?:[ T]\d|$)/.exec(text ?? '')?.[1];
-  return day !== undefined && isDay(day) && !text!.endsWith('BC') ? day : null;
+  const match = TIME.exec(text ?? '');
+  if (!match) return null;
+  const [, day, time, sign, hours, minutes = '0'] = match;
+  if (sign === undefined || Number(hours) + Number(minutes) === 0) return isDay(day!) ? day! : null;
+  const local = Date.parse(`${day}T${time}:00Z`);
+  // Days that a month does not have would be taken for days of the next one.
+  if (Number.isNaN(local) || dayAt(local) !== day) return null;
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  const utc = dayAt(sign === '+' ? local - offset : local + offset);
+  return isDay(utc) ? utc : null;
 }
 
 /** Throws `RetentionInvalid` where a text is no day; `what` says which one. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseJob } from '../../job/load.js';
 import { withRetentionText } from '../../job/retention/ofJob.js';
 import { judgePushdown } from '../../mongo/pushdown/judge.js';
+import { judgeSealedPlaces } from '../../mongo/sealedPlaces.js';
 import { buildDocumentPlan } from '../../plan/documents/build.js';
 import type { CatalogCollection, DocumentCatalog, SampledFields } from '../../plan/documents/types.js';
 import type { Plan } from '../../plan/plan.js';
@@ -158,8 +159,37 @@ describe('sealed fields', () => {
     [customers('{ x: { retain: { policy: ip, date: x.at } } }'), 'sealed-by-itself'],
     [customers('{ x: { apply: { retain: ip }, special: keep } }'), 'sealed-special'],
     [customers('{ accounts: { retain: ip } }', REFERENCE), 'sealed-reference'],
+    [customers('{ _id.ip: { retain: ip } }'), 'sealed-id'],
+    [customers("{ '_id.**.ip': { retain: ip } }"), 'sealed-id'],
+    [customers('{ "\'_id\'.ip": { retain: ip } }'), 'sealed-id'],
   ])('%s is refused', (rules, code) => {
     expect(refusals(sealed(rules))).toEqual([code]);
+  });
+
+  const INDEXED = [
+    collection('customers', {
+      indexes: [{ name: 'x_1', paths: ['a.x'], unique: true, definition: '{}' }],
+    }),
+    collection('accounts'),
+  ];
+  const accept = (fields: string) =>
+    `collections: { shop.customers: { accept: [x_1], fields: ${fields} } }\n`;
+  test.each([
+    [customers("{ '*': { retain: ip }, a: keep }", REFERENCE), ['sealed-reference']],
+    [customers("{ 'accounts[1]': { retain: ip } }", REFERENCE), ['sealed-reference']],
+    [customers("{ '*': { retain: ip }, accounts: keep }", REFERENCE), ['unproved-unique']],
+    [customers("{ '**.x': { retain: ip } }", REFERENCE), ['unproved-unique']],
+    [customers("{ '*': { retain: ip }, a.x: keep, 'a[].x': keep, accounts: keep }", REFERENCE), []],
+    [accept("{ '*': { retain: ip } }"), []],
+    [
+      `${REFERENCE}collections: { shop.accounts: { fields: { '**.account_id': { retain: ip } } } }\n`,
+      ['sealed-reference'],
+    ],
+  ])('%s is judged by what its rules mean', (rules, codes) => {
+    const source = catalog('shop', INDEXED);
+    const { job } = parseJob(`${HEAD}retention: ./r.yaml\n${rules}`, 'job.yaml');
+    const found = judgeSealedPlaces(sealed(rules, source), job!, source);
+    expect(found.map(({ code }) => code)).toEqual(codes);
   });
 
   test('need a retention file, and unique indexes that the job accepts', () => {

@@ -498,6 +498,55 @@ describe('sealed values', () => {
   });
 
   it.each([
+    ['2026-03-10T01:00:00+05:00', '260309'],
+    ['2026-03-08T23:30:00.5-0230', '260309'],
+    ['2026-03-09 9 lives', null],
+    ['2026-02-30T01:00:00+05:00', null],
+  ])('dated by the text %s are of its day in UTC, or refused', (at, day) => {
+    const given = rules({ a: { retain: { policy: 'ip', date: 'at' } } }, 'keep');
+    const document = rawDocument([
+      ['at', raw.string(at)],
+      ['a', raw.string('x')],
+    ]);
+    const { documents, refused } = compileDocuments(given, { ...keys, sealing }).apply([document]);
+    expect(refused).toHaveLength(day === null ? 1 : 0);
+    if (day !== null) expect(Bson.deserialize(documents[0]!).a.slice(0, 12)).toBe(`lt1.ip${day}`);
+  });
+
+  it.each([
+    [{ '**.ip': { retain: 'ip' } }],
+    [{ '*.ip': { retain: 'ip' } }],
+    [{ '*.ip': { retain: 'ip' }, '_id.ip': 'hash' }],
+  ])('%j leaves _id without tokens', (fields) => {
+    const given = rules({ _id: 'keep', ...fields }, 'keep');
+    const transform = compileDocuments(given, { ...keys, sealing });
+    const inside = () => raw.object([['ip', raw.string('192.0.2.7')]]);
+    const { documents, refused } = transform.apply([
+      rawDocument([
+        ['_id', raw.int(1)],
+        ['b', inside()],
+      ]),
+      rawDocument([
+        ['_id', inside()],
+        ['b', inside()],
+      ]),
+    ]);
+    expect(Bson.deserialize(documents[0]!)).toEqual({ _id: 1, b: { ip: expect.stringMatching(/^lt1\./) } });
+    if ('_id.ip' in fields) expect(Bson.deserialize(documents[1]!)._id.ip).not.toMatch(/^lt1\.|192/);
+    else expect(refused).toMatchObject([{ index: 1, path: '_id.ip' }]);
+  });
+
+  it.each([
+    ['ip', raw.binary(0, Buffer.from([1, 2]))],
+    [{ policy: 'ip', pattern: '\\d+' }, raw.int(7)],
+  ])('%j is refused in derived fields where it is in others', (retain, value) => {
+    const given = rules({ a: 'drop' }, 'keep', { d: { from: 'a', apply: { retain } } });
+    const document = rawDocument([['a', value]]);
+    const { refused } = compileDocuments(given, { ...keys, sealing }).apply([document]);
+    expect(refused).toMatchObject([{ index: 0, path: 'd' }]);
+  });
+
+  it.each([
     [{ 'a.*~': { retain: 'ip' } }, 'names of fields should not'],
     [
       { a: { types: { int: { retain: { policy: 'ip', pattern: 'ipv4' } }, else: 'keep' } } },
