@@ -2,8 +2,8 @@ import { mkdtempSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MongoClient } from 'mongodb';
 import { LetheError } from '../errors/errors.js';
+import { driver } from '../mongo/driver.js';
 import { findMongo, LAUNCHER, type MongoProgram } from './mongo-binary.js';
 import { freePort, type ServerProcess, startProcess, untilReady } from './process.js';
 
@@ -92,7 +92,7 @@ function commandOf(
 }
 
 async function probe(url: string, program: MongoProgram): Promise<void> {
-  const client = new MongoClient(url, { serverSelectionTimeoutMS: 1_000, directConnection: true });
+  const client = new (driver().MongoClient)(url, { serverSelectionTimeoutMS: 1_000, directConnection: true });
   try {
     await client.connect();
     const admin = client.db('admin');

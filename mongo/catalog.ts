@@ -1,4 +1,4 @@
-import { BSON, type Document } from 'mongodb';
+import type { Document } from 'mongodb';
 import type {
   CatalogCollection,
   CatalogDocumentIndex,
@@ -6,6 +6,7 @@ import type {
   DocumentCatalog,
 } from '../plan/documents/types.js';
 import type { Connection } from './connection.js';
+import { driver } from './driver.js';
 import { readIdentity } from './identity.js';
 
 /** Databases that belong to the server. */
@@ -84,5 +85,5 @@ function toIndex(index: Document): CatalogDocumentIndex {
 
 /** Canonical extended JSON: every type comes back as it was. */
 function extendedJson(value: Document): string {
-  return BSON.EJSON.stringify(value, { relaxed: false });
+  return driver().BSON.EJSON.stringify(value, { relaxed: false });
 }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BSON, type Db, type Document } from 'mongodb';
+import type { Db, Document } from 'mongodb';
 import { LetheError } from '../errors/errors.js';
 import { tableText } from '../plan/catalog.js';
 import type { DocumentsPlan } from '../plan/documents/types.js';
 import type { Plan, TablePlan } from '../plan/plan.js';
 import type { Connection } from './connection.js';
+import { driver } from './driver.js';
 import { codeText } from './errors.js';
 import { checkOwner } from './fence.js';
 import { renamedBy } from './ledger/runs.js';
@@ -212,7 +213,7 @@ async function makeViews({ client }: Connection, documents: DocumentsPlan | unde
 }
 
 function parse(text: string): Document {
-  return BSON.EJSON.parse(text, { relaxed: false }) as Document;
+  return driver().BSON.EJSON.parse(text, { relaxed: false }) as Document;
 }
 
 function without(document: Document, names: readonly string[]): Document {

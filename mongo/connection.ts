@@ -1,5 +1,6 @@
-import { type Db, type Document, MongoClient } from 'mongodb';
+import type { Db, Document, MongoClient } from 'mongodb';
 import { LetheError } from '../errors/errors.js';
+import { driver } from './driver.js';
 import { sanitize } from './errors.js';
 
 export interface ConnectionOptions {
@@ -57,7 +58,7 @@ export async function withConnection<T>(
 /** @throws LetheError `JobInvalid` for a URL that cannot be read; drivers throw all kinds of things then. */
 function newClient(options: ConnectionOptions): MongoClient {
   try {
-    return new MongoClient(options.url, settings(options));
+    return new (driver().MongoClient)(options.url, settings(options));
   } catch {
     throw new LetheError(
       'JobInvalid',

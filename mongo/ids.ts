@@ -1,5 +1,6 @@
-import { BSON, type Document } from 'mongodb';
+import type { Document } from 'mongodb';
 import { cstringEnd, int32, valueEnd } from './documents/bson.js';
+import { driver } from './driver.js';
 
 /** An `_id` as its bytes: type byte, then the value. Equal ids of one type have equal bytes. */
 export type RawId = Uint8Array;
@@ -51,7 +52,7 @@ export function idDocument(id: RawId, name = '_id'): Uint8Array {
 
 /** An `_id` as a value for the driver that it writes back unchanged. */
 export function idValue(id: RawId): unknown {
-  return (BSON.deserialize(idDocument(id), EXACT) as Document)._id;
+  return (driver().BSON.deserialize(idDocument(id), EXACT) as Document)._id;
 }
 
 /** For sets and maps. */

@@ -1,4 +1,5 @@
-import { BSON, type Document } from 'mongodb';
+import type { Document } from 'mongodb';
+import { driver } from './driver.js';
 
 /** All values at a path of a decoded document: `a.b`, `orders[].total`, `tiers.*.id`; arrays on the way are gone through. */
 export function valuesAt(document: unknown, path: string): unknown[] {
@@ -31,5 +32,5 @@ export function comparable(value: unknown): string {
     const text = String(type === 'Decimal128' ? value : ((value as { value?: number }).value ?? value));
     return `n${Number.isSafeInteger(Number(text)) ? Number(text) : text}`;
   }
-  return BSON.EJSON.stringify(value, { relaxed: false });
+  return driver().BSON.EJSON.stringify(value, { relaxed: false });
 }

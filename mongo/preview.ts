@@ -1,4 +1,4 @@
-import { BSON, type Document, type Filter, ObjectId, UUID } from 'mongodb';
+import type { Document, Filter } from 'mongodb';
 import type { JobKeys } from '../anonymize/keys.js';
 import { tableText } from '../plan/catalog.js';
 import type { TablePlan } from '../plan/plan.js';
@@ -6,6 +6,7 @@ import type { PreviewRow, PreviewValue } from '../postgres/preview.js';
 import type { Connection } from './connection.js';
 import { prepareDocuments } from './documents/compile.js';
 import type { DocumentTransform } from './documents/types.js';
+import { driver } from './driver.js';
 import { sanitize } from './errors.js';
 import { whereOf } from './load/context.js';
 import { valuesAt } from './paths.js';
@@ -33,7 +34,7 @@ export async function previewDocuments(
     const documents = (await found.toArray()) as unknown as Uint8Array[];
     const rows: PreviewRow[] = [];
     for (const document of documents) {
-      const byId = { _id: BSON.deserialize(document, { promoteValues: false })._id };
+      const byId = { _id: driver().BSON.deserialize(document, { promoteValues: false })._id };
       const copied = (await collection.countDocuments({ $and: [byId, where] } as Filter<Document>)) > 0;
       rows.push({ columns: columnsOf(table, transform, document), copied });
     }
@@ -45,6 +46,7 @@ export async function previewDocuments(
 
 /** What a text may mean as an `_id`. Numbers of all types are equal to the server. */
 export function idsOf(text: string): unknown[] {
+  const { BSON, ObjectId, UUID } = driver();
   const ids: unknown[] = [text];
   if (/^[0-9a-f]{24}$/i.test(text)) ids.push(new ObjectId(text));
   if (UUID.isValid(text)) ids.push(new UUID(text));
@@ -62,9 +64,9 @@ export function idsOf(text: string): unknown[] {
 function columnsOf(table: TablePlan, transform: DocumentTransform, document: Uint8Array): PreviewValue[] {
   const { fields, derive } = table.collection!.rules;
   const { documents, refused } = transform.apply([document]);
-  const before = BSON.deserialize(document);
+  const before = driver().BSON.deserialize(document);
   const [output] = documents;
-  const after = output ? BSON.deserialize(output) : undefined;
+  const after = output ? driver().BSON.deserialize(output) : undefined;
   const [refusal] = refused;
   const value = (column: string, from: string, rule: string, apply: PreviewValue['branch']['apply']) => ({
     column,
@@ -93,5 +95,7 @@ function textAt(document: Document, path: string): string | null {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : BSON.EJSON.stringify(value as Document, { relaxed: true });
+  return typeof value === 'string'
+    ? value
+    : driver().BSON.EJSON.stringify(value as Document, { relaxed: true });
 }

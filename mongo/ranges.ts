@@ -1,5 +1,6 @@
-import { Binary, type Document, type Filter, MaxKey, MinKey, ObjectId, Timestamp } from 'mongodb';
+import type { Document, Filter } from 'mongodb';
 import { BSON } from './documents/bson.js';
+import { driver } from './driver.js';
 import { idFromText, idText, idValue, type RawId } from './ids.js';
 
 /**
@@ -32,20 +33,20 @@ export interface IdRange {
 const MOST_MILLISECONDS = 8.64e15;
 
 /** The whole of each bracket, in the order in which MongoDB sorts them. */
-const WHOLE: readonly (readonly [Bracket, unknown])[] = [
-  ['minKey', { $in: [new MinKey()] }],
-  ['null', { $in: [null] }],
-  ['nan', { $in: [Number.NaN] }],
-  ['number', { $gte: Number.NEGATIVE_INFINITY }],
-  ['string', { $gte: '' }],
-  ['object', { $gte: {} }],
-  ['binary', { $gte: new Binary(Buffer.alloc(0), 0) }],
-  ['objectId', { $gte: new ObjectId('000000000000000000000000') }],
-  ['bool', { $in: [false, true] }],
+const WHOLE: readonly (readonly [Bracket, () => Document])[] = [
+  ['minKey', () => ({ $in: [new (driver().MinKey)()] })],
+  ['null', () => ({ $in: [null] })],
+  ['nan', () => ({ $in: [Number.NaN] })],
+  ['number', () => ({ $gte: Number.NEGATIVE_INFINITY })],
+  ['string', () => ({ $gte: '' })],
+  ['object', () => ({ $gte: {} })],
+  ['binary', () => ({ $gte: new (driver().Binary)(Buffer.alloc(0), 0) })],
+  ['objectId', () => ({ $gte: new (driver().ObjectId)('000000000000000000000000') })],
+  ['bool', () => ({ $in: [false, true] })],
   // Both sides of 1970, as far as a JavaScript date goes; what lies beyond is in `rest`.
-  ['date', { $gte: new Date(-MOST_MILLISECONDS), $lte: new Date(MOST_MILLISECONDS) }],
-  ['timestamp', { $gte: new Timestamp({ t: 0, i: 0 }) }],
-  ['maxKey', { $in: [new MaxKey()] }],
+  ['date', () => ({ $gte: new Date(-MOST_MILLISECONDS), $lte: new Date(MOST_MILLISECONDS) })],
+  ['timestamp', () => ({ $gte: new (driver().Timestamp)({ t: 0, i: 0 }) })],
+  ['maxKey', () => ({ $in: [new (driver().MaxKey)()] })],
 ];
 
 export const BRACKETS: readonly Bracket[] = [...WHOLE.map(([bracket]) => bracket), 'rest'];
@@ -89,10 +90,8 @@ const BRACKET_OF_TYPE: ReadonlyMap<number, Bracket> = new Map([
 
 /** The filter of a range. */
 export function rangeFilter({ bracket, from, to }: IdRange): Filter<Document> {
-  if (bracket === 'rest')
-    return { $nor: WHOLE.map(([, condition]) => ({ _id: condition })) } as Filter<Document>;
-  const whole = WHOLE.find(([name]) => name === bracket)![1] as Document;
-  const condition: Document = { ...whole };
+  if (bracket === 'rest') return { $nor: WHOLE.map(([, whole]) => ({ _id: whole() })) } as Filter<Document>;
+  const condition = WHOLE.find(([name]) => name === bracket)![1]();
   if (from) condition.$gte = idValue(from);
   if (to) condition.$lt = idValue(to);
   if (to && '$lte' in condition) delete condition.$lte;

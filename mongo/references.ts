@@ -1,6 +1,7 @@
-import { BSON, type Document } from 'mongodb';
+import type { Document } from 'mongodb';
 import type { TableName } from '../plan/catalog.js';
 import type { Connection } from './connection.js';
+import { driver } from './driver.js';
 import { EXACT } from './ids.js';
 import { comparable, queryPath, valuesAt } from './paths.js';
 
@@ -48,7 +49,7 @@ export async function followReferences(
     .find({}, { projection: { [queryPath(from.path).split('.')[0]!]: 1 }, raw: true, batchSize: 1_000 });
   const limited = Number.isFinite(rows) ? children.limit(Math.max(1, rows)) : children;
   for await (const raw of limited as unknown as AsyncIterable<Uint8Array>) {
-    const child = BSON.deserialize(raw, EXACT);
+    const child = driver().BSON.deserialize(raw, EXACT);
     waiting.push(...valuesAt(child, from.path).filter((value) => value !== null && value !== undefined));
     if (waiting.length >= AT_ONCE) await lookUp();
   }

@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module';
-import { BSON, type ClientSession, type Db, type Document } from 'mongodb';
+import type { ClientSession, Db, Document } from 'mongodb';
 import { LetheError } from '../errors/errors.js';
+import { documentSequence, driver } from './driver.js';
 import { EXACT, idDocument, type RawId } from './ids.js';
 
 /*
@@ -155,23 +155,10 @@ function refuseUnsafe(reply: Document): void {
   );
 }
 
-interface Sequence {
-  push(document: Document, bytes: Uint8Array): number;
-}
-
-/** The driver's own class: exported by its file, not by its entry. */
-const DocumentSequence = ((): (new (field: string) => Sequence) | undefined => {
-  try {
-    return createRequire(import.meta.url)('mongodb/lib/cmap/commands.js').DocumentSequence;
-  } catch {
-    return undefined;
-  }
-})();
-
 /** Of bytes; with a driver that has no such class the statements are decoded, exactly. */
 function sequence(field: string, statements: readonly Uint8Array[]): unknown {
-  if (!DocumentSequence) return statements.map((statement) => BSON.deserialize(statement, EXACT));
-  const made = new DocumentSequence(field);
+  const made = documentSequence(field);
+  if (!made) return statements.map((statement) => driver().BSON.deserialize(statement, EXACT));
   const shown = {};
   for (const statement of statements) made.push(shown, statement);
   return made;

@@ -1,4 +1,4 @@
-import { Decimal128 } from 'mongodb';
+import { driver } from '../driver.js';
 import { BSON, containerEnd, cstringEnd, TYPE_NAMES, tableType, valueEnd } from './bson.js';
 import type { Place } from './places.js';
 import type { BsonType, FieldSpec } from './types.js';
@@ -95,7 +95,7 @@ function readLeaf(
     case 'double':
       return ['number', String(bytes.readDoubleLE(start))];
     case 'decimal':
-      return ['number', String(new Decimal128(bytes.subarray(start, end)))];
+      return ['number', String(new (driver().Decimal128)(bytes.subarray(start, end)))];
     case 'date':
       return ['time', String(Number(bytes.readBigInt64LE(start)) / 1_000)];
     case 'bool':

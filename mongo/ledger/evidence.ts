@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { Binary } from 'mongodb';
 import { DIGEST_BYTES, type EvidencePlace, placeOf } from '../../ledger/audit/evidence.js';
+import { driver } from '../driver.js';
 import type { BatchDocument, EvidenceDocument, Ledger } from './store.js';
 
 /** Digests in one document of the ledger: far below what a document may hold. */
@@ -18,6 +18,7 @@ export async function writeEvidence(
 ): Promise<string> {
   if (digests.length === 0) return '';
   const owner = { run, table, partition, batch };
+  const { Binary } = driver();
   for (let n = 0; n * DIGESTS * DIGEST_BYTES < digests.length; n++) {
     const at = n * DIGESTS * DIGEST_BYTES;
     const _id = `${run}/${partition}/${batch}/${attempt}/${n}`;

@@ -1,10 +1,11 @@
-import { BSON, type Collection, type Db, type Document, type Filter } from 'mongodb';
+import type { Collection, Db, Document, Filter } from 'mongodb';
 import type { JobKeys } from '../../anonymize/keys.js';
 import { LetheError } from '../../errors/errors.js';
 import type { TableName } from '../../plan/catalog.js';
 import type { TablePlan } from '../../plan/plan.js';
 import type { Connection } from '../connection.js';
 import type { DocumentTransform } from '../documents/types.js';
+import { driver } from '../driver.js';
 import type { Ledger } from '../ledger/store.js';
 import type { Pushdown } from '../pushdown/compile.js';
 import { type IdRange, rangeFilter } from '../ranges.js';
@@ -66,5 +67,5 @@ export function selection(table: TablePlan, range: IdRange): Filter<Document> {
 
 /** A filter of the job file. */
 export function whereOf(text: string): Filter<Document> {
-  return BSON.EJSON.parse(text, { relaxed: false }) as Filter<Document>;
+  return driver().BSON.EJSON.parse(text, { relaxed: false }) as Filter<Document>;
 }

@@ -1,6 +1,6 @@
-import { BSON } from 'mongodb';
 import { tableText } from '../../plan/catalog.js';
 import type { Plan, TablePlan } from '../../plan/plan.js';
+import { driver } from '../driver.js';
 import { selection } from '../load/context.js';
 import { shownPushdown } from './judge.js';
 import { pipelinesOf } from './pipelines.js';
@@ -29,7 +29,7 @@ function pushdownText(table: TablePlan): string | undefined {
 
 function text(pipeline: readonly unknown[]): string {
   return pipeline
-    .map((stage) => `  ${BSON.EJSON.stringify(shortened(stage) as object, { relaxed: true })}`)
+    .map((stage) => `  ${driver().BSON.EJSON.stringify(shortened(stage) as object, { relaxed: true })}`)
     .join('\n');
 }
 

@@ -1,9 +1,9 @@
-import { Double, Int32, Long, ObjectId } from 'mongodb';
 import { getTransformer } from '../../anonymize/registry.js';
 import type { TransformerSpec } from '../../anonymize/transformer.js';
 import { TYPE_NAMES } from '../documents/bson.js';
 import type { TargetRule } from '../documents/target.js';
 import type { BsonType } from '../documents/types.js';
+import { driver } from '../driver.js';
 import { functionText, hasSource, userFunctionText } from './library.js';
 import { UNABLE } from './runtime/server.js';
 
@@ -137,6 +137,7 @@ function constant(type: BsonType, text: string): OnServer | undefined {
 }
 
 function literal(type: BsonType, text: string): unknown {
+  const { Double, Int32, Long, ObjectId } = driver();
   switch (type) {
     case 'string':
       return text;
