@@ -32,7 +32,7 @@ const TRANSFORMERS = [
 /** What is not taken from the sources: written in `library.ts`, or stood in for by a module of `runtime/`. */
 const STAND_INS = {
   'node:crypto': 'mongo/pushdown/runtime/crypto',
-  'libphonenumber-js/min': 'countries',
+  'anonymize/countries': 'countries',
   zod: 'zod',
   'errors/errors': 'errors',
   'anonymize/lists/index': 'lists',

@@ -1,6 +1,6 @@
-import { type CountryCode, getCountries, getCountryCallingCode } from 'libphonenumber-js/min';
 import { z } from 'zod';
 import { alphabetOf } from '../characters.js';
+import { type CountryCode, getCountries, getCountryCallingCode } from '../countries.js';
 import { acceptsInvalid, invalidRows, onInvalid, type Unread, unpadded } from '../invalid.js';
 import { type KeyStream, keyStreams } from '../keystream.js';
 import { defineTransformer } from '../transformer.js';
