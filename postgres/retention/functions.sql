@@ -642,6 +642,12 @@ BEGIN
   RETURN QUERY SELECT first + n FROM generate_series(0, least(last - first, 36525)) AS n;
 END $$;
 
+-- Of these the days that the session can read now, the oldest first: none where they are closed, null without a ring.
+CREATE OR REPLACE FUNCTION lethe.open_days(policy text) RETURNS date[]
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+RETURN (SELECT array_remove(array_agg(CASE WHEN lethe.closed(policy || to_char(day, 'YYMMDD')) IS NULL THEN day END ORDER BY day), NULL)
+  FROM lethe.ring_days(policy) AS day);
+
 -- The tokens that an equal text has on each day that can be read, for `column = ANY (…)` and an index on the column; of
 -- policies whose tokens are deterministic only. Null without a ring of the policy.
 CREATE OR REPLACE FUNCTION lethe.search_tokens(
@@ -649,16 +655,10 @@ CREATE OR REPLACE FUNCTION lethe.search_tokens(
 ) RETURNS text[]
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-  tokens text[];
-  day date;
+  days date[] := lethe.open_days(policy COLLATE "C");
 BEGIN
-  FOR day IN SELECT * FROM lethe.ring_days(policy COLLATE "C") LOOP
-    tokens := coalesce(tokens, '{}');
-    IF lethe.closed(policy COLLATE "C" || to_char(day, 'YYMMDD')) IS NULL THEN
-      tokens := tokens || lethe.seal_deterministic(value, policy, context, day, pad);
-    END IF;
-  END LOOP;
-  RETURN tokens;
+  RETURN CASE WHEN days IS NOT NULL THEN
+    ARRAY(SELECT lethe.seal_deterministic(value, policy, context, day, pad) FROM unnest(days) AS day) END;
 END $$;
 
 -- The same for a column of sealed bytes.
@@ -667,17 +667,12 @@ CREATE OR REPLACE FUNCTION lethe.search_tokens(
 ) RETURNS bytea[]
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
-  tokens bytea[];
-  day date;
+  days date[] := lethe.open_days(policy COLLATE "C");
 BEGIN
-  FOR day IN SELECT * FROM lethe.ring_days(policy COLLATE "C") LOOP
-    tokens := coalesce(tokens, '{}');
-    IF lethe.closed(policy COLLATE "C" || to_char(day, 'YYMMDD')) IS NULL THEN
-      tokens := tokens || convert_to(
-        lethe.seal_with_salt(value, CASE WHEN pad > 0 THEN 'q' ELSE 'b' END, policy COLLATE "C", context, day, pad, NULL), 'UTF8');
-    END IF;
-  END LOOP;
-  RETURN tokens;
+  RETURN CASE WHEN days IS NOT NULL THEN
+    ARRAY(SELECT convert_to(
+        lethe.seal_with_salt(value, CASE WHEN pad > 0 THEN 'q' ELSE 'b' END, policy COLLATE "C", context, day, pad, NULL), 'UTF8')
+      FROM unnest(days) AS day) END;
 END $$;
 
 -- Every token inside a text becomes the marker, for those who may not read; null: a text that is one token becomes null.

@@ -205,6 +205,12 @@ onVersions('masked views of sealed tables', (version) => {
     await query(session, 'RESET enable_seqscan');
     const [none] = await query(session, `SELECT lethe.search_tokens('zz', '', 'd-1') AS tokens`);
     expect(none!.tokens).toBeNull();
+    await query(session, `SELECT set_config('lethe.r_zz', '260310,260308,,260309', false)`);
+    const [closed] = await query(
+      session,
+      `SELECT lethe.search_tokens('zz', '', 'd-1') AS tokens, lethe.search_tokens('zz', '', '\\x00'::bytea) AS bytes`,
+    );
+    expect(closed).toEqual({ tokens: '{}', bytes: '{}' });
     const bytes = (value: string) =>
       `lethe.seal_column('${value}'::bytea, 'de', '', '${DAY}', 0, true, NULL) = ANY (lethe.search_tokens('de', '', '\\x00ff'::bytea))`;
     const [found] = await query(session, `SELECT ${bytes('\\x00ff')} AS same, ${bytes('\\x00fe')} AS other`);
