@@ -419,7 +419,18 @@ CREATE OR REPLACE FUNCTION lethe.seal_deterministic(
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy COLLATE "C", context, day, pad, NULL);
 
--- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json.
+-- Whether a text is a token of ours for sure: it opens, or its day was destroyed or is held.
+CREATE OR REPLACE FUNCTION lethe.is_ours(value text, context text) RETURNS boolean
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  outcome text := lethe.outcome(value, context);
+BEGIN
+  RETURN outcome = 'value' OR outcome = 'expired'
+    AND strpos(split_part(current_setting('lethe.r_' || substr(value, 5, 2)), ',', 4), substr(value, 7, 6)) > 0;
+END $$;
+
+-- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json. Strings
+-- that are tokens of ours for sure stay, so that it may run twice.
 CREATE OR REPLACE FUNCTION lethe.seal_leaves(
   leaves jsonb, policy text, context text, day date, pad integer
 ) RETURNS jsonb
@@ -430,12 +441,13 @@ BEGIN
       FROM jsonb_each(leaves)), leaves)
     WHEN 'array' THEN coalesce((SELECT jsonb_agg(lethe.seal_leaves(value, policy, context, day, pad) ORDER BY ordinality)
       FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves)
-    WHEN 'string' THEN to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad))
+    WHEN 'string' THEN CASE WHEN lethe.is_ours(leaves #>> '{}', context) OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value'
+      THEN leaves ELSE to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad)) END
     WHEN 'null' THEN leaves
     ELSE to_jsonb(lethe.seal(leaves::text, policy, context || '#json', day, pad)) END;
 END $$;
 
--- Seals what stands at a path of a document, such as '{client,ip}', leaf by leaf. JSON null and what is empty stay.
+-- Seals what stands at a path of a document, such as '{client,ip}', leaf by leaf. JSON null, what is empty and tokens stay.
 CREATE OR REPLACE FUNCTION lethe.seal_json(
   document jsonb, path text[], policy text, context text DEFAULT '', day date DEFAULT lethe.today(), pad integer DEFAULT 0
 ) RETURNS jsonb

@@ -5,11 +5,12 @@ import { installTables, planTables, type TablesOf } from '../../postgres/retenti
 import { openSession, query, type Session, withSession } from '../../postgres/session.js';
 import type { Policy } from '../../retention/keys/policy.js';
 import { sealJson } from '../../retention/token/json.js';
-import { sealMatches } from '../../retention/token/matches.js';
+import { sealMatches, sealMatchesAll } from '../../retention/token/matches.js';
 import { Revealer } from '../../retention/token/revealer.js';
 import { dayKeys, Keyring, type Ring } from '../../retention/token/ring.js';
 import { Sealer } from '../../retention/token/sealer.js';
 import { revealText } from '../../retention/token/text.js';
+import { hexOf, sealByteWholes, sealWholes } from '../../retention/token/wholes.js';
 import { createDatabase, onVersions, type TestDatabase } from '../harness/servers.js';
 
 const DAY = '2026-03-10';
@@ -369,6 +370,89 @@ onVersions('masked views of sealed tables', (version) => {
       ).entries())
         expect(email).toBe(`${stored[id]!.email}!!${'!'.repeat(times)}`);
     }
+  });
+
+  it('seals tokens again, or leaves them, as the format says', async () => {
+    const [early, keyless, tomorrow] = ['2026-02-27', '2026-03-05', '2026-03-11'];
+    const every = [DAY, GONE, early, keyless, tomorrow];
+    const anywhere = new Keyring(
+      ['ip', 'de', 'zz'].map((id) => ({
+        ...{ policy: id, asOf: '2026-03-31', first: '2026-01-01', gone: [], simulated: true },
+        keys: new Map(
+          every.map((day) => [day, ring(id, []).keys.get(day) ?? dayKeys(Buffer.alloc(32, 9), id, day)]),
+        ),
+      })),
+    );
+    const token = (policy: string, day: string, context = 'log') =>
+      new Sealer({ keyring: anywhere, policy, context }).seal('x', day);
+    const forged = (day: string) => `lt1.ip${day.slice(2).replaceAll('-', '')}.${'A'.repeat(40)}.`;
+    // Whether it stays: in the library and lethe.seal_json, and under the trigger.
+    const cases: [what: string, text: string, library: boolean, trigger: boolean][] = [
+      ['it opens', token('ip', DAY), true, true],
+      ['it opens under another policy', token('de', DAY), true, true],
+      ['its day is destroyed or held', token('ip', GONE), true, true],
+      ['the same, forged', forged(GONE), true, true],
+      ['its day is before the first one', token('ip', early), false, true],
+      ['the same, forged', forged(early), false, true],
+      ['its day has no key', token('ip', keyless), false, true],
+      ['the same, forged', forged(keyless), false, true],
+      ['its day is to come', token('ip', tomorrow), false, true],
+      ['its policy has no ring', token('zz', DAY), false, true],
+      ['its tag is wrong', forged(DAY), false, false],
+      ['it is of another context', token('ip', DAY, 'other'), false, false],
+      ['it is no token', forged('2026-02-30'), false, false],
+    ];
+    const texts = cases.map(([, text]) => text);
+    const sealer = new Sealer({ keyring: new Keyring(RINGS), policy: 'ip', context: 'log' });
+    const documents = texts.map((text) => JSON.stringify({ a: text }));
+    const bytes = texts.map(hexOf);
+    const fields = sealJson(sealer, documents, [{ path: '$.a' }], { day: DAY });
+    const wholes = sealWholes(sealer, texts, { day: DAY });
+    const byteWholes = sealByteWholes(sealer, bytes, { day: DAY });
+    const { texts: parts } = sealMatchesAll(sealer, texts, /\S+/, { day: DAY });
+
+    await query(session, 'CREATE TABLE public.twice (id int, day date, ip text, raw bytea, doc jsonb)');
+    await installTables(session, {
+      policies: POLICIES,
+      tables: {
+        'public.twice': {
+          date: 'day',
+          readers: [],
+          others: 'marker',
+          view: 'public.twice_readable',
+          trigger: true,
+          columns: { ip: { policy: 'ip' }, raw: { policy: 'ip' }, doc: { policy: 'ip', paths: ['$.a'] } },
+        },
+      },
+    });
+    await query(
+      session,
+      `INSERT INTO public.twice SELECT n, $2, t, convert_to(t, 'UTF8'), jsonb_build_object('a', t)
+       FROM unnest($1::text[]) WITH ORDINALITY AS u (t, n)`,
+      [texts, DAY],
+    );
+    const stored = await query(
+      session,
+      `SELECT ip AS whole, encode(raw, 'escape') AS raw, doc ->> 'a' AS leaf,
+         lethe.seal_json(jsonb_build_object('a', u.t), '{a}', 'ip', 'log', $2) ->> 'a' AS json
+       FROM public.twice JOIN unnest($1::text[]) WITH ORDINALITY AS u (t, n) ON n = id ORDER BY id`,
+      [texts, DAY],
+    );
+    const fates = cases.map(([what, text], i) => {
+      const { whole, raw, leaf, json } = stored[i]!;
+      const library = [wholes[i], JSON.parse(fields[i]!).a, parts[i], json].map((now) => now === text);
+      const trigger = [whole, raw, leaf].map((now) => now === text);
+      return [what, [...library, byteWholes[i] === bytes[i]], trigger];
+    });
+    const all = (is: boolean, times: number) => Array.from({ length: times }, () => is);
+    expect(fates).toEqual(
+      cases.map(([what, , library, trigger]) => [what, all(library, 5), all(trigger, 3)]),
+    );
+    // Numbers and booleans, too, stay as the tokens that they became.
+    const seal = (document: string) =>
+      query(session, `SELECT lethe.seal_json($1, '{}', 'ip', 'log', $2)::text AS doc`, [document, DAY]);
+    const [once] = await seal('{"n": 1, "b": true, "s": "1.5"}');
+    expect(await seal(once!.doc!)).toEqual([once]);
   });
 
   it('seals and shows columns under a collation that tells no letter case apart', async () => {
