@@ -11,7 +11,6 @@ import { ownerOf, takeOver } from '../mongo/fence.js';
 import { advanceRun, insertRun } from '../mongo/ledger/runs.js';
 import { ledgerOf } from '../mongo/ledger/store.js';
 import { cutCollection } from '../mongo/load/cut.js';
-import { chunksOf } from '../mongo/load/read.js';
 import type { DocumentsProgress, DocumentsTask } from '../mongo/load/task.js';
 import { planDocuments } from '../mongo/planning.js';
 import { insertRaw } from '../mongo/wire.js';
@@ -173,7 +172,8 @@ function fifths(documents: number, memory: MemoryWatch, peaks: number[][]): (row
 async function rawCopy({ source, destination }: Ends): Promise<void> {
   const cursor = source.database.collection('customers').find({}, { raw: true, batchSize: 2_000 });
   const into = { db: destination.database, collection: 'customers' };
-  for await (const chunk of chunksOf(cursor)) await insertRaw(into, chunk);
+  for await (const first of cursor)
+    await insertRaw(into, [first, ...cursor.readBufferedDocuments()] as unknown as Uint8Array[]);
 }
 
 async function serverCopy({ source, destination }: Ends): Promise<void> {

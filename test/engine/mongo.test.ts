@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import {
   Binary,
@@ -20,6 +21,7 @@ import { jobKeys } from '../../anonymize/keys.js';
 import { fails } from '../../ledger/checks.js';
 import { sampledSource } from '../../mongo/inspect.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
+import { chunksOf } from '../../mongo/load/read.js';
 import { describeUnless, mongo, sharedData, type TestMongo } from '../harness/servers.js';
 import { checkAgain, type EndedRun, type Ends, KEY, mongoJob, runJob, withEnds } from './mongo-fixture.js';
 
@@ -125,6 +127,45 @@ describe('a copy of documents', () => {
     const copied = await bytes(ends.to, 'all');
     expect(copied).toHaveLength(ids.length);
     expect(copied).toEqual(await bytes(ends.from, 'all'));
+  });
+
+  test('is read as views of what the server sent, or by the driver, and known by the digest of its bytes', async () => {
+    const ends = newEnds();
+    const source = server.client.db(ends.from).collection<{ _id: number; name: string }>('people');
+    await source.insertMany(
+      Array.from({ length: 250 }, (_, at) => ({ _id: at, name: `Ann ${'x'.repeat(at)}` })),
+    );
+    const all = await bytes(ends.from, 'people');
+    const cursor = () => source.find({}, { raw: true, sort: { _id: 1 }, batchSize: 120 });
+    const read = async (from: Parameters<typeof chunksOf>[0]) => {
+      const documents: Buffer[] = [];
+      for await (const chunk of chunksOf(from)) for (const one of chunk) documents.push(Buffer.from(one));
+      return documents;
+    };
+    expect(await read(cursor())).toEqual(all);
+    // A driver that keeps its replies otherwise.
+    const other = cursor();
+    const known = {
+      [Symbol.asyncIterator]: () => other[Symbol.asyncIterator](),
+      readBufferedDocuments: () => other.readBufferedDocuments(),
+    };
+    expect(await read(known)).toEqual(all);
+    const run = await runJob(
+      mongoJob(`${JOB}collections: { ${ends.from}.people: { fields: { name: fullName } } }\n`),
+      ends,
+    );
+    const [batch, ...others] = await server.client
+      .db(ends.to)
+      .collection('lethe.batch')
+      .find({ run: run.run })
+      .toArray();
+    expect(others).toEqual([]);
+    const digest = (documents: readonly Buffer[]) =>
+      createHash('sha256').update(Buffer.concat(documents)).digest('hex');
+    expect(batch).toMatchObject({
+      sourceDigest: digest(all),
+      outputDigest: digest(await bytes(ends.to, 'people')),
+    });
   });
 
   test('cuts mixed _ids into partitions and batches that hold each document once', async () => {
