@@ -47,7 +47,13 @@ export function snapshotAge(job: string, holder: number): (seconds: number) => v
   return (seconds) => age.set(seconds, { job, holder });
 }
 
-/** Counts a run that ended, says when one was last complete, and how many rows of each table wait in quarantine. */
+/** What a run's end says when it came, by state. */
+const LAST: Readonly<Record<string, readonly [name: string, description: string]>> = {
+  complete: ['lethe_last_complete_timestamp_seconds', 'When a run of the job was last complete'],
+  failed: ['lethe_last_failed_timestamp_seconds', 'When a run of the job last failed'],
+};
+
+/** Counts a run that ended, says when one was last complete or failed, and how many rows of each table wait in quarantine. */
 export function countRun(
   job: string,
   state: string,
@@ -61,13 +67,6 @@ export function countRun(
     'Rows in quarantine when the last run ended',
   );
   for (const { name, quarantined } of tables) waiting.set(quarantined, { job, table: name });
-  if (state !== 'complete') return;
-  metricMeter
-    .createGauge(
-      'lethe_last_complete_timestamp_seconds',
-      'float',
-      's',
-      'When a run of the job was last complete',
-    )
-    .set(Date.now() / 1000, { job });
+  const last = LAST[state];
+  if (last) metricMeter.createGauge(last[0], 'float', 's', last[1]).set(Date.now() / 1000, { job });
 }

@@ -98,6 +98,7 @@ afterAll(async () => {
 });
 
 test('the worker counts what it does, by job and table', async () => {
+  const began = Math.floor(Date.now() / 1000) - 1;
   expect(await desk.lethe('apply', 'jobs/people.yaml', '--task-queue', queue)).toMatchObject({ code: 0 });
   const sync = await desk.lethe('sync', 'jobs/people.yaml', '--task-queue', queue);
   expect(sync.code, sync.out + sync.err).toBe(1);
@@ -110,6 +111,9 @@ test('the worker counts what it does, by job and table', async () => {
   expect(labels('lethe_rows_written')).toBe('299');
   expect(labels('lethe_rows_quarantined')).toBe('1');
   expect(labels('lethe_runs')).toBe('1');
+  // Of which a failure is known also to a worker that has just begun to count.
+  expect(Number(labels('lethe_last_failed_timestamp_seconds'))).toBeGreaterThan(began);
+  expect(labels('lethe_last_complete_timestamp_seconds')).toBeUndefined();
   expect(labels('lethe_quarantine_rows')).toBe('1');
   expect(text).toMatch(/^lethe_batches\{[^}]*state="committed"[^}]*table="public\.person"/m);
   expect(text).not.toMatch(/Zebulon|far too long/);
