@@ -194,6 +194,15 @@ describe('fields', () => {
     expect(JSON.stringify(refused)).not.toContain('123456789');
   });
 
+  it('of other types than those that `types` names follow `else`, documents and arrays whole', () => {
+    const text = raw.string('Ann Smith');
+    for (const kept of [raw.int(7), raw.array([text]), raw.object([['deep', raw.array([text])]])]) {
+      const document = rawDocument([['phone', kept]]);
+      const given = rules({ phone: { types: { string: 'scramble', else: 'keep' } } });
+      expect(Buffer.from(apply(given, document).documents[0]!)).toEqual(Buffer.from(document));
+    }
+  });
+
   it('that no rule names follow `unlisted`', () => {
     const document = rawDocument([
       ['name', raw.string('Ann')],
