@@ -26,18 +26,21 @@ export interface CutTask {
 /**
  * Cuts a collection into partitions by ranges of `_id`, once: what the ledger has of an earlier attempt stays. Ranges
  * do not cross from one type to another, since queries by range do not.
+ *
+ * @param sampledAbove Documents above which the borders come from a sample. Default 2,000,000.
  */
 export async function cutCollection(
   task: CutTask,
   source: Connection,
   ledger: Ledger,
+  sampledAbove = SAMPLED_ABOVE,
 ): Promise<PartitionDocument[]> {
   const { run, table, keys } = task;
   const known = await partitionsOf(ledger, run, table.id);
   if (known.length > 0 && (await isWhole(ledger, run, table.id))) return known;
   // An attempt that ended in the middle of writing them: nothing was loaded by them yet.
   await ledger.partitions.deleteMany({ run, table: table.id });
-  const pieces = await cut(task, source);
+  const pieces = await cut(task, source, sampledAbove);
   const documents = pieces.map(({ range, cuts }, index): PartitionDocument => {
     const partition = table.id * PARTITIONS_PER_TABLE + index;
     return {
@@ -83,10 +86,9 @@ interface Piece {
   readonly cuts?: readonly RawId[];
 }
 
-async function cut({ table, execution }: CutTask, source: Connection): Promise<Piece[]> {
+async function cut({ table, execution }: CutTask, source: Connection, most: number): Promise<Piece[]> {
   const collection = sourceOf({ source, table });
-  const walked =
-    table.rows > SAMPLED_ABOVE ? undefined : await walkIds(collection, execution.batchRows, SAMPLED_ABOVE);
+  const walked = table.rows > most ? undefined : await walkIds(collection, execution.batchRows, most);
   const pieces: Piece[] = [];
   for (const bracket of BRACKETS) {
     const seen = walked?.brackets.get(bracket);

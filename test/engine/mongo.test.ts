@@ -18,12 +18,27 @@ import {
 } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jobKeys } from '../../anonymize/keys.js';
+import { withRetentionText } from '../../job/retention/ofJob.js';
 import { fails } from '../../ledger/checks.js';
+import { idValue } from '../../mongo/ids.js';
 import { sampledSource } from '../../mongo/inspect.js';
 import { ledgerOf } from '../../mongo/ledger/store.js';
+import { cutCollection, rangeOf } from '../../mongo/load/cut.js';
+import { loadDocuments } from '../../mongo/load/load.js';
 import { chunksOf } from '../../mongo/load/read.js';
+import { planDocuments } from '../../mongo/planning.js';
 import { describeUnless, mongo, sharedData, type TestMongo } from '../harness/servers.js';
-import { checkAgain, type EndedRun, type Ends, KEY, mongoJob, runJob, withEnds } from './mongo-fixture.js';
+import {
+  checkAgain,
+  type EndedRun,
+  type Ends,
+  endRun,
+  KEY,
+  mongoJob,
+  runJob,
+  startRun,
+  withEnds,
+} from './mongo-fixture.js';
 
 let server: TestMongo;
 beforeAll(async () => {
@@ -198,6 +213,66 @@ collections:
     expect(Math.max(...batches.map(({ rows }) => Number(rows)))).toBeLessThanOrEqual(100);
     // Bounds are keys of documents.
     expect(JSON.stringify([partitions, batches])).not.toMatch(/key-\d/);
+  });
+
+  test('holds each document once where _ids are UUIDs beside other bytes', async () => {
+    const ends = newEnds();
+    const id = (at: number) => {
+      const bytes = createHash('md5').update(String(at)).digest();
+      return at % 4 === 0 ? new Binary(bytes.subarray(at % 16), 0) : new UUID(bytes);
+    };
+    const source = server.client.db(ends.from).collection<{ _id: Binary; name: string }>('people');
+    await source.insertMany(Array.from({ length: 400 }, (_, at) => ({ _id: id(at), name: `Ann ${at}` })));
+    const job = mongoJob(`${JOB}batchRows: 100\nunlisted: keep\n`);
+    const run = await runJob(job, ends);
+    expect(failed(run)).toEqual([]);
+    expect(await bytes(ends.to, 'people')).toEqual(await bytes(ends.from, 'people'));
+    const batches = await server.client
+      .db(ends.to)
+      .collection('lethe.batch')
+      .find({ run: run.run })
+      .toArray();
+    expect(batches.reduce((sum, { rows }) => sum + Number(rows), 0)).toBe(400);
+    // Some servers compare no UUID with other bytes: there the 300 are one batch.
+    const compared = await source.countDocuments({ _id: { $gte: new Binary(Buffer.alloc(0), 0) } });
+    const sizes = batches.map(({ rows }) => Number(rows));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(compared === 400 ? 100 : 300);
+    expect(sizes.length).toBeGreaterThanOrEqual(compared === 400 ? 4 : 2);
+  });
+
+  test.each([
+    ['that the server counts', undefined],
+    ['that only the pass over them counts', 0],
+  ])('is cut by a sample above so many documents %s', async (_, counted) => {
+    const ends = newEnds();
+    const source = server.client.db(ends.from).collection<{ _id: number; name: string }>('people');
+    // So few that the sample holds all of them, and that the stand-in's `$sample` never fails: it sorts by dice.
+    await source.insertMany(Array.from({ length: 20 }, (_, at) => ({ _id: at, name: `Ann ${at}` })));
+    const job = mongoJob(`${JOB}concurrency: 1\nunlisted: keep\n`);
+    const started = await startRun(job, ends);
+    const [table] = started.plan.tables;
+    const cut = await withEnds(ends, (from, to) =>
+      cutCollection(
+        {
+          ...{ run: started.run, keys: jobKeys(KEY) },
+          execution: { ...started.plan.execution, batchRows: 5 },
+          table: { ...table!, rows: counted ?? table!.rows },
+        },
+        from,
+        ledgerOf(to),
+        10,
+      ),
+    );
+    const borders = cut.map((partition) => rangeOf(jobKeys(KEY), partition).from);
+    expect(borders.map((id) => id && idValue(id))).toEqual(
+      [null, 5, 10, 15].map((id) => id && new Int32(id)),
+    );
+    // Where a batch ends is looked for as it begins.
+    expect(cut.filter(({ cuts }) => cuts)).toEqual([]);
+    const result = await loadDocuments(started.task, () => undefined, new AbortController().signal);
+    expect(result).toMatchObject({ rows: 20, quarantined: 0 });
+    expect((await endRun(job, ends, started)).filter(fails)).toEqual([]);
+    expect(await bytes(ends.to, 'people')).toEqual(await bytes(ends.from, 'people'));
   });
 
   test('transforms fields, keys that arrays reference, and adds and drops fields', async () => {
@@ -405,8 +480,6 @@ collections:
   ${ends.from}.people: { unlisted: block, fields: { n: keep } }
 `);
     // The sample must not see it: the plan would refuse.
-    const { startRun, endRun } = await import('./mongo-fixture.js');
-    const { loadDocuments } = await import('../../mongo/load/load.js');
     await server.client
       .db(ends.from)
       .collection('people')
@@ -427,6 +500,42 @@ collections:
     expect(entry).toMatchObject({ code: 'transformer' });
     expect(JSON.stringify(entry)).not.toContain('Miller');
     expect(await server.client.db(ends.to).collection('people').countDocuments()).toBe(399);
+  });
+
+  test.each([
+    [
+      "{ fields: { '*': { retain: ip } } }",
+      '',
+      'unproved-unique',
+      /index email_1: \* \(retain\) may collide/,
+    ],
+    [
+      "{ fields: { '*': { retain: ip }, email: keep } }",
+      'accounts',
+      'sealed-reference',
+      /equal values become/,
+    ],
+    ['{ unlisted: keep, fields: { _id: { retain: ip } } }', '', 'sealed-id', /known by its _id/],
+  ])('is not planned where %s seals what has to stay comparable', async (rules, list, code, message) => {
+    const ends = newEnds();
+    const from = server.client.db(ends.from);
+    await from.collection('people').insertOne({ email: 'ann@shop.test', accounts: [1] });
+    await from.collection('people').createIndex({ email: 1 }, { unique: true });
+    await from.collection('accounts').insertOne({ number: 1 });
+    const text =
+      `${JOB}retention: ./r.yaml\ncollections:\n  ${ends.from}.people: ${rules}\n` +
+      `  ${ends.from}.accounts: { unlisted: keep }\n` +
+      (list === '' ? '' : `references: ["${ends.from}.people.${list}[] -> ${ends.from}.accounts.number"]\n`);
+    const job = withRetentionText(mongoJob(text), {
+      name: 'r.yaml',
+      text:
+        'retention:\n  stores: { main: { postgres: env:K, masters: { env: M }, signing: env:G } }\n' +
+        '  policies: [{ id: ip, window: 30 }]\n',
+    });
+    const { plan } = await withEnds(ends, (source, destination) => planDocuments(job, source, destination));
+    expect(plan.findings).toContainEqual(
+      expect.objectContaining({ level: 'refusal', code, message: expect.stringMatching(message) }),
+    );
   });
 
   test('never writes a database that it reads, nor one that nobody claimed', async () => {
