@@ -63,8 +63,7 @@ onVersions('a hostile database', (version) => {
     await query(ends.destination, 'ALTER SEQUENCE odd.free RESTART');
     job = jobText(JOB, ends);
     if (version === 15) {
-      // Values of 50 MB are nothing of a version, and take most of the time.
-      await query(ends.source, 'UPDATE odd.big SET stays = left(stays, 9999), changes = left(changes, 9999)');
+      await query(ends.source, SHORTEN);
       // There as roles that are no superusers: triggers, rules and row security then go by name.
       roles = await makeRoles(ends);
       await roles.grant(job);
@@ -159,13 +158,18 @@ onVersions('a hostile database', (version) => {
   });
 
   it('becomes the same again', async () => {
-    const first = await contents(ends.destination);
+    const { 'odd.big': big, ...first } = await contents(ends.destination);
+    if (version === 15) first['odd.big'] = big!;
+    else await query(ends.source, SHORTEN);
     await syncWell(await stage(), job);
     const second = await contents(ends.destination);
     expect(Object.keys(first).filter((table) => first[table] !== second[table])).toEqual([]);
     expect(await definitions(ends.destination)).toEqual(before);
   });
 });
+
+/** Values of 50 MB are nothing of a version or of a second run, and take most of the time. */
+const SHORTEN = 'UPDATE odd.big SET stays = left(stays, 9999), changes = left(changes, 9999)';
 
 const KEPT = [
   ...[
