@@ -1,9 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type Document, type Filter, Int32, ObjectId } from 'mongodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Revealer } from '../../retention/token/revealer.js';
+import { Keyring } from '../../retention/token/ring.js';
 import { startProxy, type TcpProxy } from '../harness/proxy.js';
 import { mongo, type TestMongo } from '../harness/servers.js';
 import { type Ends, failureOf, openStage, type Stage, until } from './fixture.js';
+import { type Keys, openKeys } from './keys-fixture.js';
 import { WorkerProcess } from './processes.js';
 
 /** Half of them kill a worker, half cut its connections. */
@@ -18,11 +21,12 @@ const KEY = Buffer.alloc(32, 9).toString('base64');
 
 let server: TestMongo;
 let stage: Stage;
+let keys: Keys;
 let proxy: TcpProxy;
 let from: string;
 
 beforeAll(async () => {
-  [server, stage] = await Promise.all([mongo(), openStage({ worker: false })]);
+  [server, stage, keys] = await Promise.all([mongo(), openStage({ worker: false }), openKeys()]);
   const { hostname, port } = new URL(server.url('x').replace(/^mongodb(\+srv)?:/, 'http:'));
   proxy = await startProxy(hostname, Number(port || 27_017));
   from = server.database('shop');
@@ -32,6 +36,8 @@ beforeAll(async () => {
       _id: at,
       name: `Marker Person${at}`,
       email: `person${at}@marker.example`,
+      number: at,
+      seen: seenOf(at),
       filler: FILLER,
     })),
   );
@@ -48,10 +54,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy?.close();
   await stage?.stop();
+  await keys?.drop();
   await server?.close();
 });
 
-/** A destination of its own, behind references that only worker processes can resolve. */
+/** What is sealed of a customer. */
+function seenOf(number: number): string {
+  return `Marker of ${number}`;
+}
+
+/**
+ * A destination of its own, behind references that only worker processes can resolve.
+ *
+ * @param through Its connections go through the proxy, and what was seen of customers is sealed; else it is dropped.
+ */
 function newCopy(through: boolean) {
   const to = server.database('copy');
   const id = randomUUID().replaceAll('-', '').toUpperCase();
@@ -64,19 +80,20 @@ function newCopy(through: boolean) {
       : `${plain.includes('?') ? '&' : '?'}directConnection=true`;
     return plain.replace(host, `127.0.0.1:${proxy.port}`) + direct;
   };
-  const env = { [`S_${id}`]: url(from), [`D_${id}`]: url(to), [`K_${id}`]: KEY };
+  const env = { [`S_${id}`]: url(from), [`D_${id}`]: url(to), [`K_${id}`]: KEY, ...keys.env };
   const text = `job: shop
 source: { mongodb: env:S_${id} }
 destination: { mongodb: env:D_${id} }
 key: env:K_${id}
-batchRows: 100
+${through ? 'retention: ./retention.yaml\n' : ''}batchRows: 100
 concurrency: 6
 references: ["${from}.orders.customer -> ${from}.customers._id"]
 collections:
-  ${from}.customers: { fields: { _id: permute, name: fullName, email: email, filler: keep } }
+  ${from}.customers: { fields: { _id: permute, name: fullName, email: email, number: keep, seen: ${through ? '{ retain: us }' : 'drop'}, filler: keep } }
   ${from}.orders: { fields: { to: fullName, filler: keep } }
 `;
-  return { to, env, file: { name: 'shop.yaml', text } };
+  const retention = { name: 'retention.yaml', text: keys.ref.file.text };
+  return { to, env, file: { name: 'shop.yaml', text, ...(through && { retention }) } };
 }
 
 type Copy = ReturnType<typeof newCopy>;
@@ -85,15 +102,28 @@ function newWorker({ env }: Copy): WorkerProcess {
   return new WorkerProcess(stage, { env } as unknown as Ends);
 }
 
-/** A hash of each collection's documents, byte for byte. */
+/** A hash of each collection's documents, byte for byte, but for what one of the copies seals. */
 async function contents(database: string): Promise<string[]> {
   const hashes = ['customers', 'orders'].map(async (name) => {
-    const found = server.client.db(database).collection(name).find({}, { raw: true }).sort({ _id: 1 });
+    const found = server.client
+      .db(database)
+      .collection(name)
+      .find({}, { raw: true, projection: { seen: 0 } })
+      .sort({ _id: 1 });
     const hash = createHash('sha256');
     for (const document of (await found.toArray()) as unknown as Uint8Array[]) hash.update(document);
     return hash.digest('hex');
   });
   return Promise.all(hashes);
+}
+
+/** What the tokens of a copy open to, in the order of the customers' numbers. */
+async function opened(database: string): Promise<(string | undefined)[]> {
+  const customers = await server.client.db(database).collection('customers').find().toArray();
+  const revealer = new Revealer(new Keyring(await keys.store.rings()));
+  return customers
+    .sort((a, b) => Number(a.number) - Number(b.number))
+    .map(({ seen }) => revealer.open(String(seen)).text);
 }
 
 function batches({ to }: Copy, filter: Filter<Document>): Promise<number> {
@@ -156,6 +186,9 @@ test(`a run that loses its worker or its connections ${DISTURBANCES} times ends 
   const ended = await result;
   expect(ended.verdict).toMatchObject({ ok: true, rows: CUSTOMERS + ORDERS, quarantined: [] });
   expect(await contents(copy.to)).toEqual(await contents(calm.to));
+  expect(await opened(copy.to)).toEqual(Array.from({ length: CUSTOMERS }, (_, at) => seenOf(at)));
+  const written = await server.client.db(copy.to).collection('lethe.batch').find().toArray();
+  expect(written.reduce((sum, { rows }) => sum + Number(rows), 0)).toBe(CUSTOMERS + ORDERS);
   const names = (await server.client.db(copy.to).listCollections().toArray()).map(({ name }) => name);
   expect(names.filter((name) => name.startsWith(`lethe.${ended.run}`))).toEqual([]);
   expect(
