@@ -52,7 +52,8 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN decode(replace(replace(rpad(setting, 88, '='), '-', '+'), '_', '/'), 'base64');
 
 -- Why a day (policy and date, as in a header) cannot be read: n no token, k no key, e expired; null: it can be.
--- A policy that is in use for years has thousands of bytes of gone days: only days from the first one on are sought there.
+-- A policy that is in use for years has thousands of bytes of gone days: only days from the first one on are sought there,
+-- and a fault in them is noticed then only.
 CREATE OR REPLACE FUNCTION lethe.closed(id text) RETURNS text
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 DECLARE
@@ -424,18 +425,8 @@ CREATE OR REPLACE FUNCTION lethe.seal_deterministic(
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy COLLATE "C", context, day, pad, NULL);
 
--- Whether a text is a token of ours for sure: it opens, or its day was destroyed or is held.
-CREATE OR REPLACE FUNCTION lethe.is_ours(value text, context text) RETURNS boolean
-LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
-DECLARE
-  outcome text := lethe.outcome(value, context);
-BEGIN
-  RETURN outcome = 'value' OR outcome = 'expired'
-    AND strpos(split_part(current_setting('lethe.r_' || substr(value, 5, 2)), ',', 4), substr(value, 7, 6)) > 0;
-END $$;
-
--- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json. Strings
--- that are tokens of ours for sure stay, so that it may run twice.
+-- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json. Tokens stay,
+-- so that it may run twice, also those that the session has no key for.
 CREATE OR REPLACE FUNCTION lethe.seal_leaves(
   leaves jsonb, policy text, context text, day date, pad integer
 ) RETURNS jsonb
@@ -446,8 +437,8 @@ BEGIN
       FROM jsonb_each(leaves)), leaves)
     WHEN 'array' THEN coalesce((SELECT jsonb_agg(lethe.seal_leaves(value, policy, context, day, pad) ORDER BY ordinality)
       FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves)
-    WHEN 'string' THEN CASE WHEN lethe.is_ours(leaves #>> '{}', context) OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value'
-      THEN leaves ELSE to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad)) END
+    WHEN 'string' THEN CASE WHEN lethe.outcome(leaves #>> '{}', context) IN ('value', 'expired', 'noKey')
+      OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value' THEN leaves ELSE to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad)) END
     WHEN 'null' THEN leaves
     ELSE to_jsonb(lethe.seal(leaves::text, policy, context || '#json', day, pad)) END;
 END $$;
