@@ -63,7 +63,7 @@ function isTypeScript(file) {
   return file.endsWith('.ts');
 }
 
-/** A file that is gone must not live on in dist. */
+/** What comes of no source file any more must not live on in dist. */
 function prune(files) {
   const kept = new Set(files.map((file) => file.replace(/\.ts$/, '')));
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
@@ -106,8 +106,8 @@ async function bundleWorkflows() {
 async function build(files) {
   const compiled = compile();
   copyAssets(files);
-  prune(files);
-  await bundleProcesses(dist);
+  const bundles = await bundleProcesses(dist);
+  prune([...files, ...bundles.map((file) => file.replace(/\.js$/, ''))]);
   chmodSync(join(dist, 'cli/main.js'), 0o755);
   await bundleWorkflows();
   return compiled;

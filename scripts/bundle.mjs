@@ -31,7 +31,7 @@ const places = {
   },
 };
 
-/** Replaces these entries in dist/, where tsc has put them one by one. */
+/** Replaces these entries in dist/, where tsc has put them one by one; returns the files that it wrote. */
 export async function bundleProcesses(dist) {
   const input = Object.fromEntries(ENTRIES.map((entry) => [entry, join(root, `${entry}.ts`)]));
   const bundle = await rolldown({
@@ -41,12 +41,14 @@ export async function bundleProcesses(dist) {
     resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
     plugins: [places],
   });
-  await bundle.write({
+  const { output } = await bundle.write({
     dir: dist,
     format: 'esm',
     sourcemap: true,
     entryFileNames: '[name].js',
-    chunkFileNames: 'chunks/[name]-[hash].js',
+    // Without a hash: a process that runs while they are built again still finds what it loads later.
+    chunkFileNames: 'chunks/[name].js',
   });
   await bundle.close();
+  return output.map(({ fileName }) => fileName);
 }

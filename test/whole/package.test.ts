@@ -33,7 +33,7 @@ test('holds what is needed at run time and no more', () => {
   expect(files).toContain('dist/job/job.schema.json');
   expect(files).toContain('LICENSE');
   const foreign = files.filter((path) =>
-    /^dist\/(test|bench|examples)\/|\.test\.|\.map$|^dist\/\./.test(path),
+    /^dist\/(test|bench|examples|activities|workflows|cli\/commands)\/|\.test\.|\.map$|^dist\/\./.test(path),
   );
   expect(foreign).toEqual([]);
 });
