@@ -172,8 +172,15 @@ function fifths(documents: number, memory: MemoryWatch, peaks: number[][]): (row
 async function rawCopy({ source, destination }: Ends): Promise<void> {
   const cursor = source.database.collection('customers').find({}, { raw: true, batchSize: 2_000 });
   const into = { db: destination.database, collection: 'customers' };
-  for await (const first of cursor)
-    await insertRaw(into, [first, ...cursor.readBufferedDocuments()] as unknown as Uint8Array[]);
+  // As many at once as Lethe inserts, read as the driver reads.
+  let some: Uint8Array[] = [];
+  for await (const first of cursor) {
+    some.push(...([first, ...cursor.readBufferedDocuments()] as unknown as Uint8Array[]));
+    if (some.length < 4_000) continue;
+    await insertRaw(into, some);
+    some = [];
+  }
+  await insertRaw(into, some);
 }
 
 async function serverCopy({ source, destination }: Ends): Promise<void> {

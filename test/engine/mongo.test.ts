@@ -16,7 +16,7 @@ import {
   Timestamp,
   UUID,
 } from 'mongodb';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { jobKeys } from '../../anonymize/keys.js';
 import { withRetentionText } from '../../job/retention/ofJob.js';
 import { fails } from '../../ledger/checks.js';
@@ -157,7 +157,10 @@ describe('a copy of documents', () => {
       for await (const chunk of chunksOf(from)) for (const one of chunk) documents.push(Buffer.from(one));
       return documents;
     };
-    expect(await read(cursor())).toEqual(all);
+    const views = cursor();
+    const parsed = vi.spyOn(views, 'readBufferedDocuments');
+    expect(await read(views)).toEqual(all);
+    expect(parsed).not.toHaveBeenCalled();
     // A driver that keeps its replies otherwise.
     const other = cursor();
     const known = {
