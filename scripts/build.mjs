@@ -78,9 +78,7 @@ function compile() {
   const { status } = spawnSync(
     process.execPath,
     [compiler, '-p', join(root, 'tsconfig.build.json'), '--noCheck'],
-    {
-      stdio: 'inherit',
-    },
+    { stdio: 'inherit' },
   );
   return status === 0;
 }

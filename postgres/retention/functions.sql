@@ -425,6 +425,16 @@ CREATE OR REPLACE FUNCTION lethe.seal_deterministic(
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN lethe.seal_with_salt(convert_to(value, 'UTF8'), CASE WHEN pad > 0 THEN 'p' ELSE 't' END, policy COLLATE "C", context, day, pad, NULL);
 
+-- What stays where values are sealed: what opens, and tokens that are expired or that the session has no key for.
+CREATE OR REPLACE FUNCTION lethe.is_sealed(value text, context text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+RETURN lethe.outcome(value, context) IN ('value', 'expired', 'noKey');
+
+-- The same of a string in a document, which may be the token of a number or boolean, too.
+CREATE OR REPLACE FUNCTION lethe.is_sealed_leaf(leaf text, context text) RETURNS boolean
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+RETURN lethe.is_sealed(leaf, context) OR lethe.outcome(leaf, context || '#json') = 'value';
+
 -- Seals every leaf of a document: strings as they are, numbers and booleans as JSON under the context and #json. Tokens stay,
 -- so that it may run twice, also those that the session has no key for.
 CREATE OR REPLACE FUNCTION lethe.seal_leaves(
@@ -437,8 +447,8 @@ BEGIN
       FROM jsonb_each(leaves)), leaves)
     WHEN 'array' THEN coalesce((SELECT jsonb_agg(lethe.seal_leaves(value, policy, context, day, pad) ORDER BY ordinality)
       FROM jsonb_array_elements(leaves) WITH ORDINALITY), leaves)
-    WHEN 'string' THEN CASE WHEN lethe.outcome(leaves #>> '{}', context) IN ('value', 'expired', 'noKey')
-      OR lethe.outcome(leaves #>> '{}', context || '#json') = 'value' THEN leaves ELSE to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad)) END
+    WHEN 'string' THEN CASE WHEN lethe.is_sealed_leaf(leaves #>> '{}', context) THEN leaves
+      ELSE to_jsonb(lethe.seal(leaves #>> '{}', policy, context, day, pad)) END
     WHEN 'null' THEN leaves
     ELSE to_jsonb(lethe.seal(leaves::text, policy, context || '#json', day, pad)) END;
 END $$;
@@ -496,8 +506,7 @@ BEGIN
         RETURN to_jsonb(lethe.seal_as(document::text, policy, context || '#json', day, pad, searchable));
       END IF;
       leaf := document #>> '{}';
-      IF leaf = stays OR lethe.outcome(leaf, context) IN ('value', 'expired', 'noKey') OR lethe.outcome(leaf, context || '#json') = 'value'
-      THEN RETURN document; END IF;
+      IF leaf = stays OR lethe.is_sealed_leaf(leaf, context) THEN RETURN document; END IF;
       RETURN to_jsonb(lethe.seal_as(leaf, policy, context, day, pad, searchable));
   END CASE;
 END $$;
@@ -538,8 +547,7 @@ CREATE OR REPLACE FUNCTION lethe.seal_column(
 ) RETURNS bytea
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 BEGIN
-  IF value = convert_to(stays, 'UTF8') OR lethe.outcome(lethe.token_of(value), context) IN ('value', 'expired', 'noKey')
-  THEN RETURN value; END IF;
+  IF value = convert_to(stays, 'UTF8') OR lethe.is_sealed(lethe.token_of(value), context) THEN RETURN value; END IF;
   RETURN convert_to(lethe.seal_with_salt(value, CASE WHEN pad > 0 THEN 'q' ELSE 'b' END, policy, context, day, pad,
     CASE WHEN searchable THEN NULL ELSE {pgcrypto}.gen_random_bytes(12) END), 'UTF8');
 END $$;
@@ -573,7 +581,7 @@ BEGIN
   WHILE at <= cardinality(parts) - 3 LOOP
     token := CASE WHEN octet_length(parts[at + 1]) = 8 AND parts[at] LIKE '%l_1'
       THEN right(parts[at], 3) || '.' || parts[at + 1] || '.' || parts[at + 2] || '.' END;
-    IF lethe.outcome(token, context) IN ('value', 'expired', 'noKey') THEN
+    IF lethe.is_sealed(token, context) THEN
       result := result
         || lethe.seal_found(left(array_to_string(parts[rest:at], '.'), -3), expression, flags, accepts, policy, context, day, pad, searchable)
         || token;

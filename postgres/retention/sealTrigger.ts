@@ -107,5 +107,5 @@ function seal(
   }
   if (type.kind === 'bytea') return `lethe.seal_column(${value}, ${given}, ${stays})`;
   const kept = policy.expired === null ? '' : `${asText(value)} = ${stays} OR `;
-  return `CASE WHEN ${kept}lethe.outcome(${asText(value)}, ${quoteLiteral(context)}) IN ('value', 'expired', 'noKey') THEN ${asText(value)} ELSE lethe.seal_as(${asText(value)}, ${given}) END`;
+  return `CASE WHEN ${kept}lethe.is_sealed(${asText(value)}, ${quoteLiteral(context)}) THEN ${asText(value)} ELSE lethe.seal_as(${asText(value)}, ${given}) END`;
 }
