@@ -74,7 +74,7 @@ function prune(files) {
 }
 
 function compile() {
-  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  const compiler = join(root, 'node_modules/@typescript/native/bin/tsc');
   const { status } = spawnSync(
     process.execPath,
     [compiler, '-p', join(root, 'tsconfig.build.json'), '--noCheck'],
