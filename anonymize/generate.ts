@@ -13,6 +13,8 @@ const ATTEMPTS = 12;
 export class Draw {
   private base = 0;
   private next = 0;
+  /** By how many pairs each has: the tags of all rows. */
+  private readonly tags = new Map<number, string>();
 
   constructor(
     private readonly numbers: Uint32Array,
@@ -44,20 +46,35 @@ export class Draw {
 
   /** `2 · pairs` letters and digits made of 10 · pairs bits: the first nine pairs from words 1 to 3. At most 12 pairs. */
   tag(pairs: number): string {
-    let text = '';
-    for (let pair = 0, word = 1; pair < pairs; word = (word + 1) & 3) {
-      let bits = this.word(word);
-      for (const end = Math.min(pair + 3, pairs); pair < end; pair++, bits >>>= 10) {
-        text += PAIRS[(bits + this.step) & 1023]!;
+    let tags = this.tags.get(pairs);
+    if (tags === undefined) {
+      tags = this.tagsOf(pairs);
+      this.tags.set(pairs, tags);
+    }
+    const start = (this.base / 4) * 2 * pairs;
+    return tags.slice(start, start + 2 * pairs);
+  }
+
+  /** The tags of all rows: a cut costs less than putting letters together. */
+  private tagsOf(pairs: number): string {
+    const { numbers, step } = this;
+    const letters = Buffer.allocUnsafe((numbers.length / 4) * 2 * pairs);
+    for (let base = 0, at = 0; base < numbers.length; base += 4) {
+      for (let pair = 0, word = 1; pair < pairs; word = (word + 1) & 3) {
+        let bits = numbers[base + word]!;
+        for (const end = Math.min(pair + 3, pairs); pair < end; pair++, bits >>>= 10) {
+          const two = bits + step;
+          letters[at++] = LETTERS[(two >>> 5) & 31]!;
+          letters[at++] = LETTERS[two & 31]!;
+        }
       }
     }
-    return text;
+    return letters.toString('latin1');
   }
 }
 
 /** 32 characters that are not mistaken for each other; lower case, so that caseless columns lose no bit. */
-const LETTERS = 'abcdefghijkmnpqrstuvwxyz23456789';
-const PAIRS = Array.from({ length: 1024 }, (_, i) => LETTERS[i >>> 5]! + LETTERS[i & 31]!);
+const LETTERS = Buffer.from('abcdefghijkmnpqrstuvwxyz23456789');
 
 /**
  * The column transform of a transformer that makes up a text for each value. NULL and the empty text stay. A text that

@@ -19,17 +19,18 @@ const WORDS = 512;
 
 /** @param separator Between the words. */
 export function wordMaker(version: number, separator: string): WordMaker {
-  const adjectives = evenly(valueList(`adjective.v${version}`));
+  const adjectives = evenly(valueList(`adjective.v${version}`)).map((word) => word + separator);
   const nouns = evenly(valueList(`noun.v${version}`));
-  const words = (draw: Draw): string => {
+  const separated = nouns.map((word) => word + separator);
+  const words = (draw: Draw, seconds: readonly string[]): string => {
     const word = draw.word(0) + draw.step;
-    return adjectives[word & (WORDS - 1)]! + separator + nouns[(word >>> 9) & (WORDS - 1)]!;
+    return adjectives[word & (WORDS - 1)]! + seconds[(word >>> 9) & (WORDS - 1)]!;
   };
-  const most = longest(adjectives) + separator.length + longest(nouns);
+  const most = longest(adjectives) + longest(nouns);
   return {
-    wide: (draw) => words(draw) + separator + draw.tag(8),
+    wide: (draw) => words(draw, separated) + draw.tag(8),
     wideLength: most + separator.length + 16,
-    short: (draw) => words(draw) + (draw.word(1) % 100),
+    short: (draw) => words(draw, nouns) + (draw.word(1) % 100),
     shortLength: most + 2,
   };
 }
