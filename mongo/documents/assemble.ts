@@ -1,13 +1,13 @@
 import { LetheError } from '../../errors/errors.js';
-import { BSON, int32, OLD_BINARY, UUID, writeInt32 } from './bson.js';
+import { BSON, int32, OLD_BINARY, UUID } from './bson.js';
 import type { Edits } from './edits.js';
 import type { Encoded } from './encode.js';
 import { DERIVED, DROP, EMPTY } from './match.js';
 
-/** A derived field in one document: the bytes of its name with their zero, and its value; undefined: it gets none. */
+/** A derived field in one document: the bytes of its name with their zero, and its value, of target `target`. */
 export interface Derived {
   readonly name: Uint8Array;
-  readonly values: Encoded;
+  readonly target: number;
   readonly item: number;
 }
 
@@ -22,8 +22,30 @@ export interface Part {
 /** Bytes of a document without fields: its length and the zero at its end. */
 const LEAST = 5;
 
-/** Below that, a loop is faster than a call. */
-const SHORT = 96;
+/** Up to so many bytes, a loop is faster than a call that moves them, and than a view of them with a call that copies it. */
+const SHORT_MOVE = 16;
+const SHORT_COPY = 96;
+
+/** Bytes of a block. */
+const BLOCK = 256 * 1024;
+
+/** Memory that results share: asking for some for each costs more than copying it. */
+class Blocks {
+  block: Buffer = Buffer.alloc(0);
+  view = viewOf(this.block);
+  private used = 0;
+
+  /** Where the next `size` bytes of the block stand, with room for `room` bytes from there on until the next call. */
+  take(size: number, room: number): number {
+    if (this.used + room > this.block.length) {
+      this.block = Buffer.allocUnsafeSlow(Math.max(room, BLOCK));
+      this.view = viewOf(this.block);
+      this.used = 0;
+    }
+    this.used += size;
+    return this.used - size;
+  }
+}
 
 /** Puts documents together from their old bytes and what changed. */
 export class Assembler {
@@ -33,10 +55,12 @@ export class Assembler {
   /** By frame: by how much it grows, and where its length stands in the output. */
   private readonly grown: Int32Array;
   private readonly placed: Int32Array;
-  /** Of the document that was measured last: its longest unchanged span, and how far that moves. */
-  private longest = 0;
-  private longestEnd = 0;
-  private shift = 0;
+  /** Of the document that was measured last: its new size, and how far any of its bytes is moved towards the end. */
+  private size = 0;
+  private most = 0;
+  private readonly blocks = new Blocks();
+  /** Of what is encoded. */
+  private readonly views: readonly DataView[];
 
   constructor(
     private readonly edits: Edits,
@@ -49,46 +73,53 @@ export class Assembler {
     this.froms = new Int32Array(edits.slots);
     this.grown = new Int32Array(edits.frames);
     this.placed = new Int32Array(edits.frames);
+    this.views = encoded.map(({ bytes }) => viewOf(bytes));
   }
 
   /** Bytes of a document after its edits. Must be called right before `write`. */
   measure(document: Uint8Array, { firstSlot, lastSlot, firstFrame, lastFrame }: Part): number {
     const { sizes, froms, grown } = this;
     const { frame, frameParent, end } = this.edits;
-    let kept = 0;
     let more = 0;
-    this.longest = this.longestEnd = this.shift = 0;
+    let most = 0;
     for (let slot = firstSlot; slot < lastSlot; slot++) {
       const size = this.sizeOf(slot, document);
       const from = this.from(slot);
       sizes[slot] = size;
       froms[slot] = from;
-      this.span(kept, from, more);
-      kept = end[slot]!;
-      const change = size - (kept - from);
+      const change = size - (end[slot]! - from);
       grown[frame[slot]!]! += change;
       more += change;
+      if (more > most) most = more;
     }
-    this.span(kept, document.length, more);
     for (let f = lastFrame - 1; f > firstFrame; f--) grown[frameParent[f]!]! += grown[f]!;
     const length = document.length + more;
     // Not a number, it would be written over other documents of the block.
     if (!(length >= LEAST)) throw new LetheError('Internal', 'The edits of a document do not fit it.');
+    this.most = most;
+    this.size = length;
     return length;
   }
 
-  /** Room that `write` needs for a document of `size` bytes after its edits. */
-  room(document: Uint8Array, size: number): number {
-    return Math.max(size, document.length + Math.max(0, this.shift));
+  /** The document that was measured last, in memory that it shares with others. */
+  write(document: Uint8Array, part: Part): Buffer {
+    const { size, most } = this;
+    const start = this.blocks.take(size, document.length + most);
+    this.edit(document, part, start, start + most);
+    return this.blocks.block.subarray(start, start + size);
   }
 
-  /** Writes the document that was measured last. */
-  write(document: Uint8Array, part: Part, out: Buffer, start: number): void {
+  /**
+   * Makes the new document at `start`.
+   *
+   * @param from Where a copy of the old one is put: so far behind that nothing is written over bytes that are still needed.
+   */
+  private edit(document: Uint8Array, part: Part, start: number, from: number): void {
     const { sizes, froms, placed } = this;
+    const { block, view } = this.blocks;
     const { element, end, frameStart, frameSlots } = this.edits;
     const { firstSlot, lastSlot, firstFrame, lastFrame } = part;
-    const { longest } = this;
-    this.place(document, out, start);
+    block.set(document, from);
     let at = start;
     let copied = 0;
     let frame = firstFrame;
@@ -97,37 +128,20 @@ export class Assembler {
       for (; frame < lastFrame && frameSlots[frame]! <= slot; frame++) {
         placed[frame] = frameStart[frame]! + at - copied;
       }
-      const from = froms[slot]!;
+      const next = froms[slot]!;
       // Of an element whose name was a slot as well, the type was copied before.
       if (element[slot]! >= copied) typeAt = at + element[slot]! - copied;
-      if (copied !== longest) copy(document, copied, from, out, at);
-      at += from - copied;
-      this.put(slot, document, out, at, typeAt);
+      move(block, from + copied, from + next, at);
+      at += next - copied;
+      this.put(slot, document, at, typeAt);
       at += sizes[slot]!;
       copied = end[slot]!;
     }
-    if (copied !== longest) copy(document, copied, document.length, out, at);
+    move(block, from + copied, from + document.length, at);
     for (let f = firstFrame; f < frame; f++) {
       const more = this.grown[f]!;
-      if (more !== 0) writeInt32(out, placed[f]!, int32(document, frameStart[f]!) + more);
+      if (more !== 0) view.setInt32(placed[f]!, int32(document, frameStart[f]!) + more, true);
     }
-  }
-
-  private span(from: number, to: number, shift: number): void {
-    if (to - from <= this.longestEnd - this.longest) return;
-    this.longest = from;
-    this.longestEnd = to;
-    this.shift = shift;
-  }
-
-  /**
-   * Gets the longest span to its place, by a copy of the whole document: a view of the span would cost more than the
-   * bytes around it, which are overwritten.
-   */
-  private place(document: Uint8Array, out: Uint8Array, start: number): void {
-    const { shift, longest, longestEnd } = this;
-    out.set(document, start + Math.max(0, shift));
-    if (shift < 0) out.copyWithin(start + longest + shift, start + longest, start + longestEnd);
   }
 
   /** First byte that a slot replaces. */
@@ -142,31 +156,56 @@ export class Assembler {
     if (target > 0)
       return valueSize(this.encoded[target - 1]!, this.edits.item[slot]!, this.subtype(slot, document));
     const derived = target <= DERIVED ? this.derived.get(slot) : undefined;
-    return derived ? 1 + derived.name.length + valueSize(derived.values, derived.item, 0) : 0;
+    if (!derived) return 0;
+    const { name, target: of, item } = derived;
+    return 1 + name.length + valueSize(this.encoded[of - 1]!, item, 0);
   }
 
   private subtype(slot: number, document: Uint8Array): number {
     return document[this.edits.start[slot]! + 4] ?? 0;
   }
 
-  private put(slot: number, document: Uint8Array, out: Buffer, at: number, typeAt: number): void {
+  private put(slot: number, document: Uint8Array, at: number, typeAt: number): void {
+    const { block } = this.blocks;
     const target = this.edits.target[slot]!;
     const derived = target <= DERIVED ? this.derived.get(slot) : undefined;
     if (derived) {
-      const { name, values, item } = derived;
-      const { type } = values;
-      out[at] = values.values[item] === null ? BSON.null : type === UUID ? BSON.binData : type;
-      out.set(name, at + 1);
-      putValue(values, item, 0, out, at + 1 + name.length);
+      const { name, item } = derived;
+      const { type, values } = this.encoded[derived.target - 1]!;
+      block[at] = values[item] === null ? BSON.null : type === UUID ? BSON.binData : type;
+      block.set(name, at + 1);
+      this.putValue(derived.target, item, 0, at + 1 + name.length);
     } else if (target > 0) {
       const values = this.encoded[target - 1]!;
       const item = this.edits.item[slot]!;
-      if (values.values[item] === null) out[typeAt] = BSON.null;
+      if (values.values[item] === null) block[typeAt] = BSON.null;
       else {
-        if (values.retyped) out[typeAt] = values.type;
-        putValue(values, item, this.subtype(slot, document), out, at);
+        if (values.retyped) block[typeAt] = values.type;
+        this.putValue(target, item, this.subtype(slot, document), at);
       }
-    } else if (target === EMPTY) out[typeAt] = BSON.null;
+    } else if (target === EMPTY) block[typeAt] = BSON.null;
+  }
+
+  private putValue(target: number, item: number, subtype: number, at: number): void {
+    const { form, values, bytes, offsets } = this.encoded[target - 1]!;
+    if (values[item] === null) return;
+    const { block, view } = this.blocks;
+    const from = offsets[item]!;
+    const size = offsets[item + 1]! - from;
+    let start = at;
+    if (form === 'text') {
+      view.setInt32(at, size + 1, true);
+      block[at + 4 + size] = 0;
+      start += 4;
+    } else if (form === 'binary') {
+      const old = subtype === OLD_BINARY;
+      view.setInt32(at, size + (old ? 4 : 0), true);
+      block[at + 4] = subtype;
+      if (old) view.setInt32(at + 5, size, true);
+      start += old ? 9 : 5;
+    }
+    if (size > SHORT_COPY) block.set(bytes.subarray(from, from + size), start);
+    else copyWords(this.views[target - 1]!, from, size, view, start);
   }
 }
 
@@ -177,32 +216,20 @@ function valueSize({ form, values, offsets }: Encoded, item: number, subtype: nu
   return form === 'binary' ? size + (subtype === OLD_BINARY ? 9 : 5) : size;
 }
 
-function putValue(
-  { form, values, bytes, offsets }: Encoded,
-  item: number,
-  subtype: number,
-  out: Buffer,
-  at: number,
-): void {
-  if (values[item] === null) return;
-  const from = offsets[item]!;
-  const to = offsets[item + 1]!;
-  let start = at;
-  if (form === 'text') {
-    writeInt32(out, at, to - from + 1);
-    out[at + 4 + to - from] = 0;
-    start += 4;
-  } else if (form === 'binary') {
-    const old = subtype === OLD_BINARY;
-    writeInt32(out, at, to - from + (old ? 4 : 0));
-    out[at + 4] = subtype;
-    if (old) writeInt32(out, at + 5, to - from);
-    start += old ? 9 : 5;
-  }
-  copy(bytes, from, to, out, start);
+/** Moves bytes towards the front. */
+function move(bytes: Buffer, from: number, to: number, at: number): void {
+  if (from === at) return;
+  if (to - from > SHORT_MOVE) bytes.copyWithin(at, from, to);
+  else for (let i = from, o = at; i < to; i++, o++) bytes[o] = bytes[i]!;
 }
 
-function copy(bytes: Uint8Array, from: number, to: number, out: Buffer, at: number): void {
-  if (to - from > SHORT) out.set(new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from), at);
-  else for (let i = from, o = at; i < to; i++, o++) out[o] = bytes[i]!;
+function copyWords(bytes: DataView, from: number, size: number, out: DataView, at: number): void {
+  let i = 0;
+  for (; i + 4 <= size; i += 4) out.setInt32(at + i, bytes.getInt32(from + i, true), true);
+  for (; i < size; i++) out.setUint8(at + i, bytes.getUint8(from + i));
+}
+
+/** Words in it need no alignment. */
+function viewOf({ buffer, byteOffset, length }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, length);
 }

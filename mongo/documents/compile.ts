@@ -6,7 +6,7 @@ import { Assembler, type Derived, type Part } from './assemble.js';
 import { BsonMistake, MAX_DOCUMENT } from './bson.js';
 import { compileDecisions, type Decisions } from './decisions.js';
 import { deriveFields } from './derive.js';
-import { type Encoded, encode } from './encode.js';
+import { type Encoded, encode, encodedNothing } from './encode.js';
 import { buildStates, type FieldState } from './match.js';
 import { lookup, Scanner } from './scan.js';
 import { KEY_NAME, Target } from './target.js';
@@ -37,9 +37,6 @@ export async function prepareDocuments(rules: CollectionRules, keys: JobKeys): P
   if ('js' in versions([...known, ...(rules.derive ?? []).map(({ apply }) => apply)])) await loadSandbox();
   return compileDocuments(rules, keys);
 }
-
-/** Bytes that results share. */
-const BLOCK = 256 * 1024;
 
 class Batch {
   private readonly targets: readonly Target[];
@@ -92,6 +89,9 @@ class Batch {
 
   private run(target: Target): Encoded {
     const { rule } = target;
+    // Most targets are for types that hardly any field has. One that reads other fields may refuse documents by them.
+    if (target.documents.length === 0 && this.decisions.sources.size === 0)
+      return encodedNothing(rule.output);
     const fail = (document: number, reason: string) => this.refuse(document, reason, rule.path);
     const out = target.run(fail, (name) => this.source(name));
     this.count(target, out);
@@ -107,10 +107,10 @@ class Batch {
       const value = values[i]!;
       if (value === null) continue;
       decided++;
-      if (value === out[i] && value !== '0' && value.trim() !== '') equal++;
+      if (!rule.mayEqualInput && value === out[i] && value !== '0' && value.trim() !== '') equal++;
     }
     if (decided > 0) this.rules[rule.rule] = (this.rules[rule.rule] ?? 0) + decided;
-    if (equal > 0 && !rule.mayEqualInput) this.equal[rule.path] = (this.equal[rule.path] ?? 0) + equal;
+    if (equal > 0) this.equal[rule.path] = (this.equal[rule.path] ?? 0) + equal;
   }
 
   /** Different keys of one document must stay different. */
@@ -153,28 +153,18 @@ class Batch {
     const derived = new Map<number, Derived>();
     for (const [slot, { target, field }] of this.derived) {
       const name = Buffer.from(`${this.decisions.derived[field]!.name}\0`);
-      derived.set(slot, { name, values: encoded[target - 1]!, item: this.scanner.edits.item[slot]! });
+      const item = this.scanner.edits.item[slot]!;
+      derived.set(slot, { name, target, item });
     }
     const assembler = new Assembler(this.scanner.edits, encoded, derived);
-    // Memory for many documents at once: asking for each costs more than copying it.
-    let block: Buffer = Buffer.alloc(0);
-    let used = 0;
     return this.documents.map((document, index) => {
       if (this.refused.size > 0 && this.refused.has(index)) return null;
       const part = this.parts[index]!;
-      const size = assembler.measure(document, part);
-      if (size > MAX_DOCUMENT) {
+      if (assembler.measure(document, part) > MAX_DOCUMENT) {
         this.refuse(index, 'larger than 16 MB after its transformation', '');
         return null;
       }
-      const room = assembler.room(document, size);
-      if (used + room > block.length) {
-        block = Buffer.allocUnsafeSlow(Math.max(room, BLOCK));
-        used = 0;
-      }
-      assembler.write(document, part, block, used);
-      used += size;
-      return block.subarray(used - size, used);
+      return assembler.write(document, part);
     });
   }
 }

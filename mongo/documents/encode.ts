@@ -44,6 +44,14 @@ export function encode(
   return encodeFixed(output, values, misfit);
 }
 
+/** For a target without values. */
+export function encodedNothing(type: number): Encoded {
+  return { form: 'fixed', type, values: [], bytes: NO_BYTES, offsets: NO_OFFSETS };
+}
+
+const NO_BYTES = new Uint8Array();
+const NO_OFFSETS = new Uint32Array(1);
+
 function encodeFixed(type: number, values: Column, misfit: (row: number) => void): Encoded {
   const size = FIXED_SIZES.get(type)!;
   const bytes = Buffer.alloc(values.length * size);

@@ -10,20 +10,13 @@ import {
   valueEnd,
 } from './bson.js';
 import { Edits } from './edits.js';
-import { DERIVED, DESCEND, DROP, EMPTY, type FieldState, hashByte, KEEP, REFUSE } from './match.js';
+import { DERIVED, DESCEND, DROP, EMPTY, type FieldState, KEEP, REFUSE } from './match.js';
 import type { Target } from './target.js';
 
 /** Where a refused document is wrong. */
 export interface Refusal {
   readonly reason: string;
   readonly path: string;
-}
-
-/** A step to where the scanner stands: an array (`[]`), or a field and whether its name may be data. */
-interface Place {
-  start: number;
-  end: number;
-  kind: 'element' | 'name' | 'data';
 }
 
 /** Walks through raw documents along the states of the rules, and notes what has to change. */
@@ -35,11 +28,10 @@ export class Scanner {
   rootFrame = 0;
   private bytes: Buffer = Buffer.alloc(0);
   private document = 0;
-  private readonly places: Place[] = Array.from({ length: MAX_DEPTH + 2 }, () => ({
-    start: 0,
-    end: 0,
-    kind: 'name' as const,
-  }));
+  /** Where the scanner stands, by depth: the state of the document or array, and where the element's name starts. */
+  private readonly states: FieldState[];
+  private readonly arrays = new Uint8Array(MAX_DEPTH + 2);
+  private readonly names = new Int32Array(MAX_DEPTH + 2);
   private depth = 0;
 
   constructor(
@@ -50,6 +42,7 @@ export class Scanner {
     derived: number,
   ) {
     this.present = new Uint8Array(derived);
+    this.states = new Array(MAX_DEPTH + 2).fill(root);
   }
 
   /**
@@ -87,32 +80,28 @@ export class Scanner {
   /** Goes through the elements of a document or array that starts at `start` and ends before `end`. */
   private walk(start: number, end: number, state: FieldState, frame: number, array: boolean): void {
     if (this.depth > MAX_DEPTH) throw new BsonMistake(`nested deeper than ${MAX_DEPTH} levels`);
-    const { bytes } = this;
+    const { bytes, names } = this;
     const limit = end - 1;
-    const place = this.places[this.depth]!;
-    this.depth++;
+    const depth = this.depth++;
+    this.states[depth] = state;
+    this.arrays[depth] = array ? 1 : 0;
+    // No name: nothing is shown of bytes that may be none.
+    names[depth] = limit;
     let index = 0;
     let at = start + 4;
     while (at < limit) {
-      const element = at;
-      const type = bytes[at++]!;
-      const name = at;
-      let hash = 0;
+      const element = at++;
       // The zero at `limit` ends the loop at the latest.
-      for (let byte = bytes[at]!; byte !== 0; byte = bytes[++at]!) hash = hashByte(hash, byte);
+      while (bytes[at] !== 0) at++;
       if (at >= limit) throw new BsonMistake('not BSON: a name without end');
-      place.start = name;
-      place.end = at;
-      place.kind = array ? 'element' : 'name';
+      names[depth] = element + 1;
       let child = state;
       if (array) child = this.elementState(state, index++);
-      else if (!state.leaf) {
-        const named = state.names.find(bytes, name, at, hash);
-        child = named ?? state.other;
-        if (!named && state.mapped) place.kind = 'data';
-        if (!named && state.keys > 0) this.addKey(state.keys, name, at, frame);
-      }
-      at = this.value(type, element, at + 1, limit, child, frame);
+      else if (!state.leaf) child = this.namedState(state, element + 1, at, frame);
+      const value = at + 1;
+      const type = bytes[element]!;
+      at = valueEnd(bytes, type, value, limit);
+      if (!child.kept) this.value(type, element, value, at, child, frame);
     }
     if (at !== limit) throw new BsonMistake('not BSON: a document without its end');
     this.depth--;
@@ -123,23 +112,28 @@ export class Scanner {
     return (state.indices.size > 0 ? state.indices.get(index) : undefined) ?? state.element;
   }
 
+  private namedState(state: FieldState, start: number, end: number, frame: number): FieldState {
+    const named = state.names.find(this.bytes, start, end);
+    if (named !== undefined) return named;
+    if (state.keys > 0) this.addKey(state.keys, start, end, frame);
+    return state.other;
+  }
+
   private addKey(target: number, start: number, end: number, frame: number): void {
     const item = this.targets[target - 1]!.add(this.document, this.bytes, start, end);
     this.edits.addSlot(target, item, start - 1, start, end, frame);
   }
 
-  /** Notes what happens to one value; returns where it ends. */
+  /** Notes what happens to one value that is not kept whatever it is. */
   private value(
     type: number,
     element: number,
     start: number,
-    limit: number,
+    end: number,
     state: FieldState,
     frame: number,
-  ): number {
+  ): void {
     const { bytes } = this;
-    const end = valueEnd(bytes, type, start, limit);
-    if (state.kept) return end;
     const code = state.codes[type === BSON.binData ? tableType(bytes, type, start) : type]!;
     if (type === BSON.object || type === BSON.array) {
       this.container(type, element, start, end, state, frame, code);
@@ -148,7 +142,6 @@ export class Scanner {
       if (item >= 0) this.edits.addSlot(code, item, element, start, end, frame);
       else if (this.targets[code - 1]!.rule.special === 'refuse') throw new BsonMistake(SPECIAL);
     } else if (code !== KEEP) this.decided(code, type, element, start, end, state, frame);
-    return end;
   }
 
   private container(
@@ -199,10 +192,14 @@ export class Scanner {
 
   /** Where the scanner stands, without what may be data. */
   private path(): string {
+    const { bytes, states, arrays, names } = this;
     let text = '';
-    for (const { start, end, kind } of this.places.slice(0, this.depth)) {
-      if (kind === 'element') text += '[]';
-      else text += `${text === '' ? '' : '.'}${kind === 'data' ? '?' : shownName(this.bytes, start, end)}`;
+    for (let depth = 0; depth < this.depth; depth++) {
+      const start = names[depth]!;
+      const end = bytes.indexOf(0, start);
+      const data = states[depth]!.mapped && !states[depth]!.names.find(bytes, start, end);
+      if (arrays[depth]) text += '[]';
+      else text += `${text === '' ? '' : '.'}${data ? '?' : shownName(bytes, start, end)}`;
     }
     return text;
   }
