@@ -37,7 +37,7 @@ export async function bundleProcesses(dist) {
   const bundle = await rolldown({
     input,
     platform: 'node',
-    external: (id) => !id.startsWith('.') && !id.startsWith('/'),
+    external: (id) => !id.startsWith('.') && !id.startsWith('/') && id !== 'zod',
     resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
     plugins: [places],
   });

@@ -5,9 +5,7 @@ import { acceptsInvalid, invalidRows, onInvalid, type Unread, unpadded } from '.
 import { type KeyStream, keyStreams } from '../keystream.js';
 import { defineTransformer } from '../transformer.js';
 
-const CALLING_CODES: ReadonlySet<string> = new Set(
-  getCountries().map((country) => getCountryCallingCode(country)),
-);
+let callingCodes: ReadonlySet<string> | undefined;
 
 /** Words around numbers that identify nobody; every other letter is replaced. */
 const WORDS =
@@ -89,14 +87,16 @@ function renumber(value: string, home: string | undefined, stream: KeyStream): s
 function prefix(digits: string, plus: boolean, home: string | undefined): number {
   const access = plus ? '' : (/^(?:00|011)(?=[1-9])/.exec(digits)?.[0] ?? '');
   const rest = digits.slice(access.length);
-  const code =
-    plus || access !== ''
-      ? [1, 2, 3].map((n) => rest.slice(0, n)).find((c) => CALLING_CODES.has(c))
-      : undefined;
+  const code = plus || access !== '' ? [1, 2, 3].map((n) => rest.slice(0, n)).find(isCallingCode) : undefined;
   const national =
     home && access === '' && !plus && rest.startsWith(home) && rest.length > 10 ? home : undefined;
   const at = access.length + (code ?? national ?? '').length;
   return at + /^0*/.exec(digits.slice(at))![0].length;
+}
+
+function isCallingCode(digits: string): boolean {
+  callingCodes ??= new Set(getCountries().map((country) => getCountryCallingCode(country)));
+  return callingCodes.has(digits);
 }
 
 function letters(word: string, stream: KeyStream): string {
