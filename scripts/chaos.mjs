@@ -22,7 +22,7 @@ console.log(`${values.minutes} minutes of chaos, seed ${values.seed}`);
 const vitest = resolve(root, 'node_modules/vitest/vitest.mjs');
 const { status } = spawnSync(
   process.execPath,
-  [vitest, 'run', 'test/durable/chaos.test.ts', '--project', 'durable', '--disable-console-intercept'],
+  [vitest, 'run', 'test/durable/chaos.test.ts', '--disable-console-intercept'],
   {
     cwd: root,
     stdio: 'inherit',

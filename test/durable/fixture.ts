@@ -5,14 +5,17 @@ import { NativeConnection } from '@temporalio/worker';
 import type { PostgresVersion } from '../../embedded/postgres-binary.js';
 import { parseJob } from '../../job/load.js';
 import type { Job } from '../../job/types.js';
-import { query, type Session, withSession } from '../../postgres/session.js';
+import { type Session, withSession } from '../../postgres/session.js';
 import { type SyncHandle, startSync } from '../../workers/runs.js';
 import { createWorker, type LetheWorker, type LetheWorkerOptions } from '../../workers/worker.js';
 import { RUN_ATTRIBUTE } from '../../workflows/attributes.js';
 import type { SyncJobWorkflowInput } from '../../workflows/syncJob.js';
+import { ask, until } from '../harness/ask.js';
 import { captureSdkLog, forgetSdkLog } from '../harness/runtime.js';
 import { createDatabase, type TestDatabase, temporal, uniqueTaskQueue } from '../harness/servers.js';
 import { CRM_RULES, crmFiles } from './crm.js';
+
+export { ask, until };
 
 /** Temporal, queues of its own, and what to start runs with. */
 export interface Stage {
@@ -156,15 +159,7 @@ export function parsed(text: string): Job {
   return job;
 }
 
-/** Rows of a statement, in a session of its own. */
-export function ask(
-  database: { readonly url: string },
-  sql: string,
-  params: readonly unknown[] = [],
-): Promise<Record<string, string | null>[]> {
-  return inside(database, (session) => query(session, sql, params));
-}
-
+/** Runs `body` in a session of its own. */
 export function inside<T>(
   database: { readonly url: string },
   body: (session: Session) => Promise<T>,
@@ -182,21 +177,6 @@ export async function failureOf(handle: SyncHandle): Promise<{ type: string; mes
     const { cause } = error;
     if (cause instanceof ApplicationFailure) return { type: cause.type ?? '', message: cause.message };
     return { type: cause?.name ?? 'unknown', message: cause?.message ?? '' };
-  }
-}
-
-/** Waits until `probe` gives something. */
-export async function until<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false>,
-  timeoutMs = 90_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await probe();
-    if (found) return found;
-    if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
@@ -6,6 +6,7 @@ import { type MongoServer, startMongo } from '../../embedded/mongo.js';
 import { type PostgresServer, startPostgres, THROWAWAY } from '../../embedded/postgres.js';
 import type { PostgresVersion } from '../../embedded/postgres-binary.js';
 import { startTemporal, type TemporalServer } from '../../embedded/temporal.js';
+import { memoryFolder } from './memory.js';
 
 /**
  * Runs beside the tests (in vitest's main process) and starts each server when the first test asks for it, so that
@@ -23,8 +24,7 @@ export async function startBroker(): Promise<Broker> {
     started.set(name, running);
     return running as Promise<T>;
   };
-  const postgres = (version: PostgresVersion) =>
-    once(`postgres/${version}`, () => startPostgres({ version, settings: THROWAWAY }));
+  const postgres = (version: PostgresVersion) => once(`postgres/${version}`, () => startThrowaway(version));
   const temporal = () => once('temporal', () => startTemporal());
 
   // A server of somebody else's is used, and left running.
@@ -63,6 +63,19 @@ export async function startBroker(): Promise<Broker> {
         part.status === 'fulfilled' && isServer(part.value) ? [part.value] : [],
       );
       await Promise.all(servers.map((running) => running.stop()));
+    },
+  };
+}
+
+async function startThrowaway(version: PostgresVersion): Promise<PostgresServer> {
+  const dataDir = memoryFolder();
+  if (!dataDir) return startPostgres({ version, settings: THROWAWAY });
+  const server = await startPostgres({ version, dataDir, settings: { ...THROWAWAY, max_wal_size: '512MB' } });
+  return {
+    ...server,
+    stop: async () => {
+      await server.kill();
+      await rm(dataDir, { recursive: true, force: true });
     },
   };
 }

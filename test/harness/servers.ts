@@ -25,7 +25,7 @@ export async function createDatabase(version: PostgresVersion = 18, file?: strin
   const admin = await postgresUrl(version);
   const template = file ? await templateOf(version, file) : 'template0';
   const name = `t_${randomBytes(6).toString('hex')}`;
-  await queryOnce(admin, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await queryOnce(admin, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`);
   const url = new URL(admin);
   url.pathname = `/${name}`;
   return {

@@ -9,12 +9,12 @@ declare module 'vitest' {
   }
 }
 
-/* Each tier runs this, in one process: they share the broker, and the last one to end stops it. */
+/* Each project runs this, in one process: they share the broker, and the last one to end stops it. */
 const shared = globalThis as { letheBroker?: { running: Promise<Broker>; users: number } };
 
-/** vitest's globalSetup of the tiers that use servers. */
+/** vitest's globalSetup. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  if (project.name === 'durable' || project.name === 'whole') buildForProcesses();
+  if (project.name === 'whole') buildForProcesses();
   shared.letheBroker ??= { running: startBroker(), users: 0 };
   const mine = shared.letheBroker;
   mine.users += 1;
