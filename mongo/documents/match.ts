@@ -168,7 +168,7 @@ function wildcards(steps: readonly FieldStep[]): number {
 
 interface Entry {
   readonly name: Uint8Array;
-  readonly hash: number;
+  hash: number;
   readonly state: FieldState;
 }
 
@@ -176,12 +176,15 @@ interface Entry {
 export class NameTable {
   private readonly entries: Entry[] = [];
   private buckets: (Entry | undefined)[] = [];
+  /** Names that are made alike agree in few of their bytes. */
+  private hashOf = hashOfFour;
 
   set(name: string, state: FieldState): void {
     const bytes = Buffer.from(name);
-    const hash = hashOf(bytes, 0, bytes.length);
+    const hash = this.hashOf(bytes, 0, bytes.length);
     const at = this.entries.findIndex((entry) => bytes.equals(entry.name));
     this.entries.splice(at < 0 ? this.entries.length : at, at < 0 ? 0 : 1, { name: bytes, hash, state });
+    if (this.entries.filter((entry) => entry.hash === hash).length > MOST_ALIKE) this.hashAll();
     let size = 4;
     while (size < 4 * this.entries.length) size *= 2;
     this.buckets = new Array(size).fill(undefined);
@@ -192,8 +195,14 @@ export class NameTable {
     }
   }
 
+  private hashAll(): void {
+    this.hashOf = hashOfAll;
+    for (const entry of this.entries) entry.hash = hashOfAll(entry.name, 0, entry.name.length);
+  }
+
   copy(): NameTable {
     const copy = new NameTable();
+    copy.hashOf = this.hashOf;
     copy.entries.push(...this.entries);
     copy.buckets = this.buckets.slice();
     return copy;
@@ -203,7 +212,7 @@ export class NameTable {
   find(bytes: Uint8Array, from: number, to: number): FieldState | undefined {
     const mask = this.buckets.length - 1;
     if (mask < 0) return undefined;
-    const hash = hashOf(bytes, from, to);
+    const hash = this.hashOf(bytes, from, to);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = this.buckets[slot];
       if (entry === undefined) return undefined;
@@ -222,13 +231,23 @@ export class NameTable {
   }
 }
 
-/** Of four of its bytes: names of one document hardly ever agree in all of them. */
-function hashOf(bytes: Uint8Array, from: number, to: number): number {
+/** So many names may agree in what `hashOfFour` reads. */
+const MOST_ALIKE = 4;
+
+/** Of four of its bytes: most names of one document do not agree in all of them. */
+function hashOfFour(bytes: Uint8Array, from: number, to: number): number {
   if (from === to) return 0;
   const length = to - from;
   const ends = bytes[from]! | (bytes[to - 1]! << 8);
   const middle = bytes[from + (length >> 1)]! | (bytes[from + (length >> 2)]! << 8);
   const hash = Math.imul(Math.imul(ends, 0x9e3779b1) ^ (middle + (length << 16)), 0x85ebca6b);
+  return hash ^ (hash >>> 15);
+}
+
+/** FNV-1a (draft-eastlake-fnv), with its high bits in the low ones. */
+function hashOfAll(bytes: Uint8Array, from: number, to: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = from; i < to; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
   return hash ^ (hash >>> 15);
 }
 

@@ -26,6 +26,7 @@ export class Scanner {
   readonly present: Uint8Array;
   /** Of the current document. */
   rootFrame = 0;
+  private firstSlot = 0;
   private bytes: Buffer = Buffer.alloc(0);
   private document = 0;
   /** Where the scanner stands, by depth: the state of the document or array, and where the element's name starts. */
@@ -54,6 +55,7 @@ export class Scanner {
     const { slots, frames } = this.edits;
     this.bytes = bytes;
     this.document = document;
+    this.firstSlot = slots;
     this.depth = 0;
     if (this.present.length > 0) this.present.fill(0);
     try {
@@ -185,7 +187,8 @@ export class Scanner {
   private dropName(element: number): void {
     const { edits } = this;
     const last = edits.slots - 1;
-    if (last < 0 || edits.element[last] !== element || edits.start[last] !== element + 1) return;
+    // Offsets are those of one document.
+    if (last < this.firstSlot || edits.element[last] !== element || edits.start[last] !== element + 1) return;
     this.targets[edits.target[last]! - 1]!.forgetLast();
     edits.slots = last;
   }

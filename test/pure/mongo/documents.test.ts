@@ -303,6 +303,18 @@ describe('keys that would become one', () => {
     const given = rules({ 'm.*~': { constant: 'k' }, 'm.*': { types: { int: 'drop', string: 'null' } } });
     expect(only(given, document)).toEqual({ m: { k: null } });
   });
+
+  it('are told from those of the document before, where a dropped field stands at the same place', () => {
+    const given = rules({ 'm.*~': { constant: 'k' }, a: 'drop' }, 'keep');
+    const before = rawDocument([['m', raw.object([['j', raw.int(1)]])]]);
+    const after = rawDocument([
+      ['x', raw.int(1)],
+      ['a', raw.int(2)],
+    ]);
+    const { documents, refused } = apply(given, before, after);
+    expect(refused).toEqual([]);
+    expect(documents.map((bytes) => Bson.deserialize(bytes!))).toEqual([{ m: { k: 1 } }, { x: 1 }]);
+  });
 });
 
 describe('derived fields', () => {
