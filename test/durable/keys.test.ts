@@ -202,4 +202,4 @@ describe('a key store of real time', () => {
 const says = (more: string) =>
   `CREATE OR REPLACE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
      AS $$ SELECT pg_catalog.true_clock() ${more} $$`;
-const clock = (sql: string) => ask(keys.database, `SET allow_system_table_mods = on; ${sql}`);
+const clock = (sql: string) => ask(keys.database, `SET LOCAL allow_system_table_mods = on; ${sql}`);

@@ -5,7 +5,7 @@ import { openSession, query, type Session } from '../../postgres/session.js';
 /** Sessions that wait for the next question, by URL. */
 const idle = new Map<string, Session>();
 
-/** Rows of one statement, outside of any transaction, in a session that no statement of its own outlives. */
+/** Rows of one statement, in a session that later questions to the same URL may get: it must leave none of its settings. */
 export async function ask(
   { url }: { readonly url: string },
   sql: string,
